@@ -1,0 +1,396 @@
+"""The catalog: articles, passages, cached embeddings and the manifest in SQLite.
+
+It is the source of truth. The lexical index and the vectors are derived from it and may hold more
+than it does after a crash, never less: what it does not know is ignored when read and removed by
+the next writer, who finds the ids in the ``journal``.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qa.dates import day_number
+from qa.errors import LibraryError
+from qa.types import Article, Passage
+
+if TYPE_CHECKING:
+    from qa.protocols import Vectors
+
+SCHEMA_VERSION = 1
+VARIABLES = 900  # SQLite takes 999 variables a statement on old builds
+
+_SCHEMA = """
+CREATE TABLE manifest (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE articles (
+    id TEXT PRIMARY KEY, title TEXT NOT NULL, text TEXT NOT NULL, url TEXT, publisher TEXT,
+    author TEXT, published TEXT, updated TEXT, language TEXT, metadata TEXT NOT NULL,
+    content_hash TEXT NOT NULL, day INTEGER, source TEXT NOT NULL, root TEXT NOT NULL);
+CREATE INDEX articles_by_root ON articles (root);
+CREATE TABLE passages (
+    id TEXT PRIMARY KEY, article_id TEXT NOT NULL REFERENCES articles (id) ON DELETE CASCADE,
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL, heading TEXT NOT NULL,
+    embedding_hash BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX passages_by_article ON passages (article_id, start);
+CREATE INDEX passages_by_embedding ON passages (embedding_hash);
+CREATE TABLE embeddings (hash BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE journal (passage_id TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+_ARTICLE_COLUMNS = (
+    "id, title, text, url, publisher, author, published, updated, language, metadata"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleRecord:
+    """An article about to become visible: where it came from, and its passages."""
+
+    article: Article
+    source: str
+    root: str
+    passages: tuple[Passage, ...]
+    embedding_hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One article without its text, for lists; ``passages`` is a count."""
+
+    id: str
+    title: str
+    url: str | None
+    publisher: str | None
+    author: str | None
+    published: str | None
+    passages: int
+    source: str
+    characters: int
+
+
+class Catalog:
+    """Opens ``catalog.db`` in a library folder. Reads may come from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            self.close()
+            raise LibraryError(
+                f"The library {path.parent} was made by another version of this program (catalog "
+                f"version {version}, this one reads {SCHEMA_VERSION}). Add its articles anew to "
+                "another library, or use the version that made it."
+            )
+
+    @classmethod
+    def create(cls, path: Path, fingerprint: str) -> Catalog:
+        """A new, empty catalog for one embedding model."""
+        connection = sqlite3.connect(path)
+        with connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA)
+            manifest = [("fingerprint", fingerprint), ("generation", "0")]
+            connection.executemany("INSERT INTO manifest VALUES (?, ?)", manifest)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.close()
+        return cls(path)
+
+    def close(self) -> None:
+        with self._guard:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+            self._local = threading.local()
+
+    # Reading
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change that a reader can see."""
+        return int(self._manifest("generation"))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the embedding model whose vectors the library holds."""
+        return self._manifest("fingerprint")
+
+    def article_count(self) -> int:
+        return int(self._query("SELECT count(*) FROM articles")[0][0])
+
+    def passage_count(self) -> int:
+        return int(self._query("SELECT count(*) FROM passages")[0][0])
+
+    def article(self, article_id: str) -> Article | None:
+        found = self.articles([article_id])
+        return found.get(article_id)
+
+    def articles(self, ids: Iterable[str]) -> dict[str, Article]:
+        """The articles of these ids that exist, by id."""
+        rows = self._select(f"SELECT {_ARTICLE_COLUMNS} FROM articles WHERE id IN", list(ids))
+        return {row[0]: _article(row) for row in rows}
+
+    def listings(self) -> list[Listing]:
+        """Every article, newest first, those of unknown date last."""
+        rows = self._query(
+            "SELECT id, title, url, publisher, author, published, (SELECT count(*) FROM passages "
+            "WHERE article_id = articles.id), source, length(text) FROM articles "
+            "ORDER BY day IS NULL, day DESC, id"
+        )
+        return [Listing(*row) for row in rows]
+
+    def publishers(self) -> list[str]:
+        rows = self._query("SELECT DISTINCT publisher FROM articles WHERE publisher IS NOT NULL")
+        return sorted(row[0] for row in rows)
+
+    def passages(self, ids: Sequence[str]) -> dict[str, tuple[Passage, Article]]:
+        """The passages of these ids that are visible, each with its article, by id."""
+        query = 'SELECT id, article_id, start, "end", heading FROM passages WHERE id IN'
+        rows = self._select(query, ids)
+        articles = self.articles({row[1] for row in rows})
+        return {row[0]: _passage(row, articles[row[1]]) for row in rows if row[1] in articles}
+
+    def passages_of(self, article_id: str) -> list[Passage]:
+        """An article's passages in reading order."""
+        article = self.article(article_id)
+        rows = self._query(
+            'SELECT id, article_id, start, "end", heading FROM passages WHERE article_id = ? '
+            "ORDER BY start",
+            (article_id,),
+        )
+        return [_passage(row, article)[0] for row in rows] if article else []
+
+    def all_passage_ids(self) -> set[str]:
+        return {row[0] for row in self._query("SELECT id FROM passages")}
+
+    def content_hashes(self, ids: Sequence[str]) -> dict[str, str]:
+        return dict(self._select("SELECT id, content_hash FROM articles WHERE id IN", ids))
+
+    def from_root(self, root: str) -> dict[str, tuple[str, str]]:
+        """Articles that came from a folder or file: id -> (title, source)."""
+        rows = self._query("SELECT id, title, source FROM articles WHERE root = ?", (root,))
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    def embeddings(self, hashes: Sequence[bytes]) -> dict[bytes, Vectors]:
+        """Cached vectors by the hash of the text they embed; missing ones are left out."""
+        import numpy as np
+
+        rows = self._select("SELECT hash, vector FROM embeddings WHERE hash IN", hashes)
+        return {row[0]: np.frombuffer(row[1], dtype=np.float32) for row in rows}
+
+    def vectors(self, passage_ids: Sequence[str]) -> dict[str, Vectors]:
+        """Each visible passage's vector, by passage id."""
+        import numpy as np
+
+        rows = self._select(
+            "SELECT passages.id, vector FROM passages JOIN embeddings "
+            "ON embeddings.hash = embedding_hash WHERE passages.id IN",
+            passage_ids,
+        )
+        return {row[0]: np.frombuffer(row[1], dtype=np.float32) for row in rows}
+
+    def every_passage(self, batch: int) -> Iterator[list[tuple[Passage, Article]]]:
+        """All passages, with their articles, in batches in the order of their ids."""
+        last = ""
+        while True:
+            rows = self._query(
+                "SELECT id FROM passages WHERE id > ? ORDER BY id LIMIT ?", (last, batch)
+            )
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield list(self.passages([row[0] for row in rows]).values())
+
+    def missing_embeddings(self) -> int:
+        """Visible passages without a cached vector; more than 0 is damage."""
+        return int(
+            self._query(
+                "SELECT count(*) FROM passages LEFT JOIN embeddings ON hash = embedding_hash "
+                "WHERE hash IS NULL"
+            )[0][0]
+        )
+
+    def damage(self) -> str:
+        """What SQLite's own check finds wrong, empty where nothing is."""
+        try:
+            found = self._query("PRAGMA quick_check")[0][0]
+        except sqlite3.DatabaseError as error:
+            return str(error)
+        return "" if found == "ok" else str(found)
+
+    # Writing: one writer at a time, which the library's lock sees to.
+
+    def put_embeddings(self, vectors: Mapping[bytes, Vectors], coming: Iterable[str]) -> None:
+        """Caches vectors and journals the passages about to enter the derived indexes."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
+                [(key, vector.astype("float32").tobytes()) for key, vector in vectors.items()],
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO journal VALUES (?)", [(passage,) for passage in coming]
+            )
+
+    def publish(self, records: Sequence[ArticleRecord]) -> None:
+        """Makes articles visible, replacing those of the same ids, in one transaction."""
+        with self._transaction() as connection:
+            self._withdraw(connection, [record.article.id for record in records])
+            for record in records:
+                connection.execute(
+                    f"INSERT INTO articles VALUES ({', '.join('?' * 14)})", _article_row(record)
+                )
+                connection.executemany(
+                    "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", _passage_rows(record)
+                )
+            visible = [(p.id,) for record in records for p in record.passages]
+            connection.executemany("DELETE FROM journal WHERE passage_id = ?", visible)
+            _advance(connection)
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Takes articles out; their passages stay in the journal until the indexes forget them."""
+        with self._transaction() as connection:
+            self._withdraw(connection, ids)
+            _advance(connection)
+
+    def move(self, sources: Mapping[str, tuple[str, str]]) -> None:
+        """Notes where unchanged articles were found now: id -> (source, root)."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE articles SET source = ?, root = ? WHERE id = ? AND (source, root) "
+                "IS NOT (?, ?)",
+                [(*place, article, *place) for article, place in sources.items()],
+            )
+
+    def journal(self) -> list[str]:
+        """Passage ids that the derived indexes may hold although they are not visible."""
+        return [row[0] for row in self._query("SELECT passage_id FROM journal")]
+
+    def clear_journal(self, passage_ids: Sequence[str]) -> None:
+        """Forgets journaled passages, and cached vectors that no passage uses any more."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM journal WHERE passage_id = ?", [(key,) for key in passage_ids]
+            )
+
+    def drop_unused_embeddings(self) -> None:
+        with self._transaction() as connection:
+            connection.execute(
+                "DELETE FROM embeddings WHERE hash NOT IN (SELECT embedding_hash FROM passages)"
+            )
+
+    def reset_model(self, fingerprint: str, passages: Sequence[ArticleRecord]) -> None:
+        """Replaces every passage by those of another model, whose vectors are cached already."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM passages")
+            for record in passages:
+                connection.executemany(
+                    "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", _passage_rows(record)
+                )
+            connection.execute(
+                "UPDATE manifest SET value = ? WHERE key = 'fingerprint'", (fingerprint,)
+            )
+            _advance(connection)
+
+    def advance(self) -> None:
+        """Tells open readers that the derived indexes were replaced."""
+        with self._transaction() as connection:
+            _advance(connection)
+
+    @staticmethod
+    def _withdraw(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+        keys = [(article,) for article in ids]
+        connection.executemany(
+            "INSERT OR IGNORE INTO journal SELECT id FROM passages WHERE article_id = ?", keys
+        )
+        connection.executemany("DELETE FROM passages WHERE article_id = ?", keys)
+        connection.executemany("DELETE FROM articles WHERE id = ?", keys)
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = _connect(self.path)
+            with self._guard:
+                self._connections.append(connection)
+            self._local.connection = connection
+        return connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def _manifest(self, key: str) -> str:
+        rows = self._query("SELECT value FROM manifest WHERE key = ?", (key,))
+        return str(rows[0][0])
+
+    def _query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, values).fetchall()
+
+    def _select(self, sql: str, keys: Sequence[Any]) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        for at in range(0, len(keys), VARIABLES):
+            some = keys[at : at + VARIABLES]
+            rows += self._query(f"{sql} ({', '.join('?' * len(some))})", some)
+        return rows
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        raise LibraryError(
+            f"There is no library in {path.parent}. Add articles first: qa add FOLDER"
+        )
+    # Closed from another thread at the end; used by one thread only until then.
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise LibraryError(
+            f"The catalog {path} cannot be read ({error}). Restore it from a backup, or add the "
+            "articles anew to another library."
+        ) from error
+    return connection
+
+
+def _advance(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE manifest SET value = value + 1 WHERE key = 'generation'")
+
+
+def _article(row: tuple[Any, ...]) -> Article:
+    return Article(*row[:9], metadata=json.loads(row[9]))
+
+
+def _article_row(record: ArticleRecord) -> tuple[Any, ...]:
+    a = record.article
+    return (
+        *(a.id, a.title, a.text, a.url, a.publisher, a.author, a.published, a.updated, a.language),
+        json.dumps(dict(a.metadata), ensure_ascii=False, default=str),
+        *(a.content_hash, day_number(a.published), record.source, record.root),
+    )
+
+
+def _passage(row: tuple[Any, ...], article: Article) -> tuple[Passage, Article]:
+    identity, article_id, start, end, heading = row
+    return Passage(identity, article_id, start, end, article.text[start:end], heading), article
+
+
+def _passage_rows(record: ArticleRecord) -> list[tuple[Any, ...]]:
+    return [
+        (p.id, p.article_id, p.start, p.end, p.heading, key)
+        for p, key in zip(record.passages, record.embedding_hashes, strict=True)
+    ]

@@ -1,0 +1,334 @@
+"""The command line: one short function a command; the library returns what is printed here.
+
+Data goes to standard output, progress and messages to standard error. Exit codes: 0 done, 1 done in
+part (or abstained, with --strict), 2 the user can mend it, 3 the library has another writer.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qa import printing
+from qa.errors import InputError, QaError
+
+if TYPE_CHECKING:
+    from qa.contract import Record
+    from qa.library import Library
+    from qa.types import Filters, Progress
+
+GLOBAL_OPTIONS = "Everywhere: --library DIR (else QA_LIBRARY, else ./library), --json."
+
+app = typer.Typer(
+    help="Ask a pile of articles; get a short answer in which every sentence is cited.",
+    epilog=GLOBAL_OPTIONS,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PublisherOption = Annotated[
+    list[str] | None, typer.Option("--publisher", help="Only this publisher; may be repeated.")
+]
+ArticleOption = Annotated[
+    list[str] | None, typer.Option("--article", help="Only this article id; may be repeated.")
+]
+AfterOption = Annotated[
+    str | None, typer.Option("--after", metavar="DATE", help="Published on this day or later.")
+]
+BeforeOption = Annotated[
+    str | None, typer.Option("--before", metavar="DATE", help="Published on this day or earlier.")
+]
+
+
+class Options:
+    """The global options of this run, which may stand before or behind the command."""
+
+    library: Path | None = None
+    json: bool = False
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from qa import __version__
+
+        typer.echo(f"qa {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def global_options(
+    library: Annotated[Path | None, typer.Option(help="Folder of the library.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
+    Options.library, Options.json = library, json
+
+
+@app.command(epilog=GLOBAL_OPTIONS)
+def add(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...")],
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove articles that have vanished from a folder.")
+    ] = False,
+) -> None:
+    """Add or update articles: files (.txt .md .html .pdf .jsonl .csv) or folders of them."""
+    from qa import contract
+
+    with _library() as library, _progress() as on_progress:
+        report = library.add(sources, prune=prune, on_progress=on_progress)
+    for line in printing.troubles(report):
+        typer.echo(line, err=True)
+    _print(contract.of_report(report), printing.report(report))
+    if report.failed:
+        raise typer.Exit(1 if report.articles else 2)
+
+
+@app.command("list", epilog=GLOBAL_OPTIONS)
+def list_articles() -> None:
+    """List the articles, newest first."""
+    from qa import contract
+
+    with _library() as library:
+        listings = library.articles()
+    _print(contract.of_listings(listings), "\n".join(printing.listings(listings)))
+
+
+@app.command(epilog=GLOBAL_OPTIONS)
+def show(article_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show one article whole."""
+    from qa import contract
+
+    with _library() as library:
+        article = library.article(article_id)
+    _print(contract.of_article(article), printing.article(article))
+
+
+@app.command(epilog=GLOBAL_OPTIONS)
+def remove(article_ids: Annotated[list[str], typer.Argument(metavar="ID...")]) -> None:
+    """Take articles out of the library."""
+    from qa import contract
+
+    with _library() as library:
+        changes = library.remove(article_ids)
+    _print(contract.of_removal(changes), f"{len(changes)} removed")
+
+
+@app.command(epilog=GLOBAL_OPTIONS)
+def search(
+    query: str,
+    k: Annotated[int, typer.Option("-k", help="How many passages.", min=1, max=1000)] = 10,
+    publisher: PublisherOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    article: ArticleOption = None,
+) -> None:
+    """Find passages."""
+    from qa import contract
+
+    filters = _filters(publisher, after, before, article)
+    with _library() as library:
+        hits = library.search(query, k, filters)
+    _print(contract.of_search(query, hits), printing.hits(hits))
+
+
+@app.command(epilog=GLOBAL_OPTIONS)
+def ask(
+    question: str,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on an abstention.")] = False,
+    publisher: PublisherOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    article: ArticleOption = None,
+) -> None:
+    """Answer a question from the articles, every sentence cited."""
+    from qa import contract
+
+    filters = _filters(publisher, after, before, article)
+    with _library() as library:
+        answer = library.ask(question, filters=filters)
+    _print(contract.of_answer(answer), printing.answer(answer))
+    if strict and answer.status == "abstained":
+        raise typer.Exit(1)
+
+
+@app.command(epilog=GLOBAL_OPTIONS)
+def chat(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+) -> None:
+    """Start the web chat."""
+    from qa.web import chat as web_chat
+
+    web_chat.serve(_settings(host=host, port=port))
+
+
+@app.command(epilog=GLOBAL_OPTIONS)
+def doctor() -> None:
+    """Check the library and the model it uses, and say what to do."""
+    from qa import contract
+
+    with _library() as library:
+        checks = library.check()
+    _print(contract.of_checks(checks), printing.checks(checks))
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command(epilog=GLOBAL_OPTIONS)
+def rebuild(
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Also embed everything anew, with the configured model.")
+    ] = False,
+) -> None:
+    """Build the search indexes anew from the catalog."""
+    with _library() as library:
+        count = library.rebuild(embed=embed)
+    _print({"passages": count}, f"rebuilt, {count} passages")
+
+
+def main() -> None:
+    """The entry point: runs a command and turns every error into one line and an exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command; returns its exit code."""
+    import click
+
+    try:
+        code = app(_globals_first(arguments), prog_name="qa", standalone_mode=False)
+        return int(code or 0)
+    except QaError as error:
+        return _fail(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.format_message())
+        return 2
+    except click.ClickException as error:
+        return _fail(f"{error.format_message()} See: qa --help", 2)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("Stopped. What was reported as added is safe; run it again to go on.", 1)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stdout = None  # type: ignore[assignment]  # nothing is left to flush at exit
+        return 0
+    except Exception as error:
+        return _fail(f"This should not have happened: {error!r}. {_keep_trace()}", 2)
+
+
+def _fail(message: str, code: int) -> int:
+    typer.echo(f"qa: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _keep_trace() -> str:
+    import tempfile
+    import traceback
+
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="qa-error-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(traceback.format_exc())
+    except OSError:
+        return "Please report it."
+    return f"Please report it with {file.name}."
+
+
+def _globals_first(arguments: Sequence[str]) -> list[str]:
+    """Moves --json and --library to the front, so that they work behind a command too."""
+    front: list[str] = []
+    rest: list[str] = []
+    left = list(arguments)
+    while left:
+        word = left.pop(0)
+        if word == "--":
+            return [*front, *rest, word, *left]
+        if word == "--json" or word.startswith("--library="):
+            front.append(word)
+        elif word == "--library" and left:
+            front += [word, left.pop(0)]
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def _settings(**given: Any) -> Any:
+    from qa.settings import load_settings
+
+    return load_settings(library=Options.library, **given)
+
+
+def _library() -> Library:
+    from qa.library import Library
+
+    return Library.open(settings=_settings())
+
+
+def _filters(
+    publisher: list[str] | None, after: str | None, before: str | None, article: list[str] | None
+) -> Filters:
+    from qa.types import Filters
+
+    return Filters(
+        tuple(publisher or ()), _day(after, "--after"), _day(before, "--before"), tuple(article or ())
+    )
+
+
+def _day(text: str | None, option: str) -> Any:
+    from datetime import date
+
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{option} wants a date like 2024-05-31, not {text!r}.") from error
+
+
+def _print(record: Record, text: str) -> None:
+    if not Options.json:
+        typer.echo(text)
+        return
+    import json
+
+    typer.echo(json.dumps(record, ensure_ascii=False))
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A progress bar on standard error where that is a terminal; else nothing."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = (
+        progress.TextColumn("adding"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("articles, {task.fields[rate]} passages/s,"),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("left"),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("adding", total=None, rate="-")
+
+        def on_progress(now: Progress) -> None:
+            elapsed = bar.tasks[0].elapsed or 0.0
+            rate = f"{now.passages / elapsed:.1f}" if elapsed > 1 and now.passages else "-"
+            bar.update(task, completed=now.done, total=now.total, rate=rate)
+
+        yield on_progress
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Adding: load -> chunk -> embed -> store; skips what is unchanged, reports what has vanished."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qa import chunking, loading
+from qa.catalog import ArticleRecord, Catalog
+from qa.protocols import Embedder
+from qa.store import Store
+from qa.types import Article, ArticleChange, Change, Failure, IngestReport, Progress
+
+if TYPE_CHECKING:
+    from qa.protocols import Vectors
+
+EMBEDDING_BATCH = 128  # texts between two savings: what a kill costs at most
+PUBLISH_PASSAGES = 512  # passages between two publications of whole articles
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the user named, and the files it stands for."""
+
+    root: str
+    paths: tuple[Path, ...]
+
+
+def find_sources(names: Iterable[str]) -> list[Source]:
+    """Resolves files and folders; raises InputError for the first that is none."""
+    return [Source(str(Path(name).resolve()), tuple(loading.discover(name))) for name in names]
+
+
+def ingest(
+    store: Store,
+    embedder: Embedder,
+    sources: Sequence[Source],
+    *,
+    prune: bool = False,
+    on_progress: OnProgress | None = None,
+) -> IngestReport:
+    """Adds every article of the sources. What it has published stays, whatever ends it."""
+    total = sum(_expected(path) for source in sources for path in source.paths)
+    run = _Run(store, embedder, total, on_progress or (lambda _: None))
+    for source in sources:
+        for path in source.paths:
+            for loaded in loading.load(path):
+                if loaded.article is not None:
+                    run.take(loaded.article, loaded.source, source.root)
+                elif loaded.failure is not None:
+                    run.fail(loaded.failure, path)
+    run.flush()
+    return run.finish([source.root for source in sources], prune=prune)
+
+
+def add_articles(store: Store, embedder: Embedder, articles: Iterable[Article]) -> IngestReport:
+    """Adds articles that a program made itself; they belong to no folder."""
+    run = _Run(store, embedder, 0, lambda _: None)
+    for article in articles:
+        run.take(article, "", "")
+    run.flush()
+    return run.finish([], prune=False)
+
+
+def embedding_hash(fingerprint: str, text: str) -> bytes:
+    """The key under which a text's vector is cached, for one model."""
+    content = f"{fingerprint}\0{text}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def prepare(
+    article: Article, source: str, root: str, embedder: Embedder
+) -> tuple[ArticleRecord, dict[bytes, str]]:
+    """An article cut into passages, and the texts to embed by the hash of each."""
+    passages = chunking.split_article(article, embedder)
+    texts = [chunking.embedding_text(article.title, passage, embedder) for passage in passages]
+    keys = tuple(embedding_hash(embedder.fingerprint, text) for text in texts)
+    record = ArticleRecord(article, source, root, tuple(passages), keys)
+    return record, dict(zip(keys, texts, strict=True))
+
+
+def embed_missing(
+    catalog: Catalog,
+    embedder: Embedder,
+    texts: dict[bytes, str],
+    coming: Sequence[str],
+    on_batch: Callable[[int], None],
+) -> int:
+    """Embeds and caches what is not cached yet, saving batch by batch; how many it embedded."""
+    known = catalog.embeddings(list(texts))
+    missing = sorted((key for key in texts if key not in known), key=lambda key: len(texts[key]))
+    for at in range(0, len(missing), EMBEDDING_BATCH):
+        keys = missing[at : at + EMBEDDING_BATCH]
+        vectors = embedder.embed_passages([texts[key] for key in keys])
+        batch: dict[bytes, Vectors] = dict(zip(keys, vectors, strict=True))
+        catalog.put_embeddings(batch, ())
+        on_batch(len(keys))
+    catalog.put_embeddings({}, coming)
+    return len(missing)
+
+
+@dataclass
+class _Run:
+    """One add: what is seen so far, and the articles that wait to be embedded and published."""
+
+    store: Store
+    embedder: Embedder
+    total: int
+    on_progress: OnProgress
+    changes: dict[str, ArticleChange] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    failed: list[Failure] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    removed: list[ArticleChange] = field(default_factory=list)
+    moved: dict[str, tuple[str, str]] = field(default_factory=dict)
+    records: list[ArticleRecord] = field(default_factory=list)
+    texts: dict[bytes, str] = field(default_factory=dict)
+    passages: int = 0
+    done: int = 0
+
+    def take(self, article: Article, source: str, root: str) -> None:
+        """Queues one article if it is new or changed."""
+        content_hash = article.content_hash
+        if article.id in self.hashes:
+            if self.hashes[article.id] != content_hash:
+                reason = f"another article of this add has the same id, {article.id}; give it its own"
+                self.failed.append(Failure(source or article.id, reason))
+            return
+        self.hashes[article.id] = content_hash
+        stored = self.store.catalog.content_hashes([article.id]).get(article.id)
+        status: Change = "added" if stored is None else "updated"
+        if stored == content_hash:
+            status = "unchanged"
+            self.moved[article.id] = (source, root)
+            self.done += 1
+        else:
+            record, texts = prepare(article, source, root, self.embedder)
+            self.records.append(record)
+            self.texts |= texts
+        self.changes[article.id] = ArticleChange(article.id, article.title, status)
+        self._tell()
+        if len(self.texts) >= PUBLISH_PASSAGES:
+            self.flush()
+
+    def fail(self, failure: Failure, path: Path) -> None:
+        self.failed.append(failure)
+        self.broken.add(str(path))
+        self.done += 1
+
+    def flush(self) -> None:
+        """Embeds and publishes what is queued."""
+        if self.moved:
+            places = {key: place for key, place in self.moved.items() if place[1]}
+            self.store.catalog.move(places)
+            self.moved = {}
+        if not self.records:
+            return
+        coming = [p.id for record in self.records for p in record.passages]
+        share = len(self.records) / max(1, len(self.texts))
+        before = self.done
+
+        def on_batch(count: int) -> None:
+            self.passages += count
+            self.done = min(before + len(self.records), round(self.done + count * share))
+            self._tell()
+
+        embed_missing(self.store.catalog, self.embedder, self.texts, coming, on_batch)
+        self.store.publish(self.records)
+        self.done = before + len(self.records)
+        self.records, self.texts = [], {}
+        self._tell()
+
+    def finish(self, roots: Sequence[str], *, prune: bool) -> IngestReport:
+        """Looks for articles whose source is gone; removes them if asked to."""
+        vanished = [
+            ArticleChange(key, title, "removed")
+            for root in roots
+            for key, (title, source) in self.store.catalog.from_root(root).items()
+            if key not in self.hashes and not self._came_from_broken(source)
+        ]
+        if prune and vanished:
+            self.store.remove([change.id for change in vanished])
+        elif any(change.status == "updated" for change in self.changes.values()):
+            self.store.catalog.drop_unused_embeddings()
+        removed = tuple(vanished) if prune else ()
+        return IngestReport(
+            articles=(*self.changes.values(), *removed),
+            failed=tuple(self.failed),
+            vanished=() if prune else tuple(vanished),
+            passages_embedded=self.passages,
+        )
+
+    def _came_from_broken(self, source: str) -> bool:
+        """Whether a source lies in a file that could not be read whole this time."""
+        return source in self.broken or source.rpartition(":")[0] in self.broken
+
+    def _tell(self) -> None:
+        self.on_progress(Progress(self.done, max(self.total, self.done), self.passages))
+
+
+def _expected(path: Path) -> int:
+    """About how many articles a file holds, to show the time left."""
+    if path.suffix.lower() not in {".jsonl", ".csv"}:
+        return 1
+    try:
+        with path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) or 1
+    except OSError:
+        return 1

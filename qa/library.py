@@ -1,0 +1,337 @@
+"""The library: the one place that turns settings into objects, and the door for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from qa import ingestion, store
+from qa.assistant import Assistant
+from qa.catalog import ArticleRecord, Catalog, Listing
+from qa.embedding import SentenceTransformerEmbedder
+from qa.errors import InputError, LibraryError, ModelError, ModelMismatchError, SettingsError
+from qa.generation.extractive import ExtractiveGenerator
+from qa.protocols import Embedder, Generator, Retriever, TermStatistics
+from qa.retrieval import (
+    CollapsingRetriever,
+    DenseRetriever,
+    HybridRetriever,
+    LexicalRetriever,
+)
+from qa.settings import Settings, load_settings
+from qa.store import Store
+from qa.types import (
+    Answer,
+    Article,
+    ArticleChange,
+    Check,
+    Filters,
+    Hit,
+    IngestReport,
+    Passage,
+    Turn,
+)
+
+QUESTION_CHARACTERS = 4_000
+REEMBED_ARTICLES = 200
+
+
+class Library:
+    """A folder of articles that can be searched and asked.
+
+    Nothing is opened or loaded before it is needed. Safe to share between threads; one process at a
+    time may write. Every error is a :class:`qa.errors.QaError` whose message says what to do.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        embedder: Embedder | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        self.settings = settings
+        self.path = settings.library
+        self.embedder = embedder or SentenceTransformerEmbedder(settings.embedding_model)
+        self._generator = generator
+
+    @classmethod
+    def open(
+        cls,
+        path: str | PathLike[str] | None = None,
+        *,
+        settings: Settings | None = None,
+        embedder: Embedder | None = None,
+        generator: Generator | None = None,
+    ) -> Self:
+        """Opens the library in a folder, which ``add`` creates if it is not there.
+
+        Settings come from ``qa.toml`` and ``QA_*`` unless given; ``path`` goes before both. An
+        embedder or a generator of your own takes the place of the configured one.
+        """
+        settings = settings or load_settings()
+        if path is not None:
+            settings = settings.model_copy(update={"library": Path(path)})
+        return cls(settings, embedder=embedder, generator=generator)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the files; the library opens again when it is used again."""
+        opened = self.__dict__.pop("_store", None)
+        for name in ("_retriever", "_assistant"):
+            self.__dict__.pop(name, None)
+        if opened is not None:
+            opened.close()
+
+    # Reading
+
+    def search(self, query: str, k: int = 10, filters: Filters | None = None) -> list[Hit]:
+        """The ``k`` best passages, best first; near-identical copies are folded into one hit."""
+        query = _checked(query, "query")
+        if k < 1:
+            raise InputError(f"The number of passages must be at least 1, not {k}.")
+        with self._reading():
+            return self._retriever.retrieve(query, k, filters or Filters())
+
+    def ask(
+        self, question: str, history: Sequence[Turn] = (), filters: Filters | None = None
+    ) -> Answer:
+        """A cited answer, or an abstention with the nearest passages."""
+        *_, answer = self.stream(question, history, filters)
+        return answer
+
+    def stream(
+        self, question: str, history: Sequence[Turn] = (), filters: Filters | None = None
+    ) -> Iterator[Answer]:
+        """Ever more complete answers; the last one is final."""
+        question = _checked(question, "question")
+        with self._reading():
+            yield from self._assistant.stream(question, history, filters)
+
+    def articles(self) -> list[Listing]:
+        """Every article without its text, newest first, those of unknown date last."""
+        with store.storage_errors(self.path):
+            return self._store.catalog.listings()
+
+    def publishers(self) -> list[str]:
+        """The publishers that articles name, in alphabetical order."""
+        with store.storage_errors(self.path):
+            return self._store.catalog.publishers()
+
+    def article(self, article_id: str) -> Article:
+        """One article whole. Raises InputError where there is none of this id."""
+        with store.storage_errors(self.path):
+            found = self._store.catalog.article(article_id)
+        if found is None:
+            raise InputError(f"There is no article {article_id}. See the ids with: qa list")
+        return found
+
+    def passages(self, article_id: str) -> list[Passage]:
+        """An article's passages in reading order."""
+        with store.storage_errors(self.path):
+            return self._store.catalog.passages_of(article_id)
+
+    @property
+    def statistics(self) -> TermStatistics:
+        """How common a word is in this library."""
+        return self._store.lexical
+
+    def check(self) -> list[Check]:
+        """What ``qa doctor`` says: the model, then the catalog against its indexes."""
+        checks = [self._check_model()]
+        if not Store.exists(self.path):
+            detail = f"there is none in {self.path}"
+            return [*checks, Check("library", False, detail, "Add articles: qa add FOLDER")]
+        self.close()
+        with store.storage_errors(self.path):
+            return [*checks, *store.check(self.path), self._check_fingerprint()]
+
+    # Writing
+
+    def add(
+        self,
+        sources: Iterable[str | PathLike[str] | Article],
+        *,
+        prune: bool = False,
+        on_progress: ingestion.OnProgress | None = None,
+    ) -> IngestReport:
+        """Adds or updates articles from files, folders and :class:`Article` objects.
+
+        Adding again changes nothing; a changed article replaces its old self. A source that cannot
+        be read is reported in ``failed`` and stops nothing; a path that does not exist raises
+        InputError before anything is done. With ``prune``, articles that have vanished from a
+        folder added earlier are removed.
+        """
+        sources = [sources] if isinstance(sources, (str, PathLike, Article)) else list(sources)
+        own = [source for source in sources if isinstance(source, Article)]
+        found = ingestion.find_sources(str(s) for s in sources if not isinstance(s, Article))
+        with self._writing(create=True) as opened:
+            report = ingestion.ingest(
+                opened, self.embedder, found, prune=prune, on_progress=on_progress
+            )
+            if own:
+                added = ingestion.add_articles(opened, self.embedder, own)
+                report = _merged(report, added)
+        return report
+
+    def remove(self, article_ids: Iterable[str]) -> list[ArticleChange]:
+        """Takes articles out. Raises InputError, and removes none, if an id is not there."""
+        ids = list(dict.fromkeys(article_ids))
+        with self._writing() as opened:
+            found = opened.catalog.articles(ids)
+            missing = [key for key in ids if key not in found]
+            if missing:
+                raise InputError(
+                    f"There is no article {', '.join(missing)}; nothing was removed. "
+                    "See the ids with: qa list"
+                )
+            opened.remove(ids)
+        return [ArticleChange(key, found[key].title, "removed") for key in ids]
+
+    def rebuild(self, *, embed: bool = False) -> int:
+        """Builds the derived indexes anew from the catalog; returns the number of passages.
+
+        Nothing is embedded again, unless ``embed``: then every article is cut and embedded with
+        the configured model, which becomes the library's.
+        """
+        if not Store.exists(self.path):
+            raise LibraryError(f"There is no library in {self.path}. Add articles first: qa add FOLDER")
+        self.close()
+        with store.writing(self.path), store.storage_errors(self.path):
+            if embed:
+                self._embed_anew()
+            return store.rebuild(self.path)
+
+    # Objects, made when they are first needed
+
+    @cached_property
+    def _store(self) -> Store:
+        if not Store.exists(self.path):
+            raise LibraryError(
+                f"There is no library in {self.path}. Add articles first: qa add FOLDER"
+            )
+        with store.storage_errors(self.path):
+            return Store(self.path)
+
+    @cached_property
+    def _retriever(self) -> Retriever:
+        opened = self._matching_store()
+        lexical = LexicalRetriever(opened.catalog, opened.lexical)
+        dense = DenseRetriever(opened.catalog, opened.vectors, self.embedder)
+        return CollapsingRetriever(HybridRetriever(opened.catalog, lexical, dense))
+
+    @cached_property
+    def _assistant(self) -> Assistant:
+        return Assistant(self._retriever, self._generator or self._configured_generator())
+
+    def _configured_generator(self) -> Generator:
+        if self.settings.generator == "llm":
+            raise SettingsError(
+                "QA_GENERATOR is llm, but answers by a language model are not supported yet. "
+                "Remove it, or set it to extractive."
+            )
+        return ExtractiveGenerator(self.statistics)
+
+    def _matching_store(self) -> Store:
+        """The store, if its vectors are the configured model's."""
+        opened = self._store
+        if opened.catalog.fingerprint != self.embedder.fingerprint:
+            raise ModelMismatchError(
+                f"The library {self.path} was embedded with {opened.catalog.fingerprint}, and the "
+                f"configured model is {self.embedder.fingerprint}. Set QA_EMBEDDING_MODEL to the "
+                "former, or embed the library with the latter: qa rebuild --embed"
+            )
+        return opened
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with store.storage_errors(self.path):
+            opened = self._matching_store()
+            with opened.reading():
+                yield
+
+    @contextmanager
+    def _writing(self, *, create: bool = False) -> Iterator[Store]:
+        if not create and not Store.exists(self.path):
+            self._store  # noqa: B018  raises with the right words
+        fingerprint = self.embedder.fingerprint if create else ""
+        with store.storage_errors(self.path), store.writing(self.path):
+            if not Store.exists(self.path):
+                Store.create(self.path, fingerprint).close()
+            opened = self._matching_store() if create else self._store
+            with opened.reading():  # sees what another writer has left
+                pass
+            opened.sweep()
+            yield opened
+
+    def _embed_anew(self) -> None:
+        """Caches vectors of the configured model for all articles, then switches to them."""
+        catalog = Catalog(self.path / "catalog.db")
+        try:
+            ids = [listing.id for listing in catalog.listings()]
+            records: list[ArticleRecord] = []
+            for at in range(0, len(ids), REEMBED_ARTICLES):
+                texts: dict[bytes, str] = {}
+                for article in catalog.articles(ids[at : at + REEMBED_ARTICLES]).values():
+                    record, own = ingestion.prepare(article, "", "", self.embedder)
+                    records.append(record)
+                    texts |= own
+                ingestion.embed_missing(catalog, self.embedder, texts, (), lambda _: None)
+            catalog.reset_model(self.embedder.fingerprint, records)
+            catalog.drop_unused_embeddings()
+        finally:
+            catalog.close()
+
+    def _check_model(self) -> Check:
+        try:
+            length = len(self.embedder.embed_query("a test"))
+        except ModelError as error:
+            return Check("embedding model", False, str(error), "See the detail.")
+        detail = f"{self.embedder.fingerprint}, {length} dimensions"
+        return Check("embedding model", True, detail)
+
+    def _check_fingerprint(self) -> Check:
+        try:
+            self._matching_store()
+        except (LibraryError, ModelError) as error:
+            return Check("library and model", False, str(error), "See the detail.")
+        finally:
+            self.close()
+        return Check("library and model", True, "the library was embedded with this model")
+
+
+def _checked(text: str, what: str) -> str:
+    """A question or query that can be used, without outer white space."""
+    stripped = text.strip()
+    if not stripped:
+        raise InputError(f"The {what} is empty. Type some words.")
+    if len(stripped) > QUESTION_CHARACTERS:
+        raise InputError(
+            f"The {what} has {len(stripped):,} characters; at most {QUESTION_CHARACTERS:,} can be "
+            "used. Shorten it."
+        )
+    return stripped
+
+
+def _merged(first: IngestReport, second: IngestReport) -> IngestReport:
+    return IngestReport(
+        first.articles + second.articles,
+        first.failed + second.failed,
+        first.vanished + second.vanished,
+        first.passages_embedded + second.passages_embedded,
+    )

@@ -1,0 +1,77 @@
+"""Files to articles: which files a source names, and what each of them holds.
+
+Reading never raises for what a file holds: what cannot be read is a failure with its reason, and
+the next line, row or file goes on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from qa.errors import UnreadableError
+from qa.loading import csv, html, jsonl, markdown, pdf, text
+from qa.loading.discovery import SUFFIXES, discover
+from qa.loading.fields import row_article
+from qa.loading.reading import printable
+from qa.types import Article, Failure
+
+__all__ = ["SUFFIXES", "Loaded", "discover", "load"]
+
+_ONE_ARTICLE = {
+    ".txt": text.read,
+    ".md": markdown.read,
+    ".html": html.read,
+    ".htm": html.read,
+    ".pdf": pdf.read,
+}
+_MANY_ARTICLES = {".jsonl": jsonl.read, ".csv": csv.read}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An article or the reason why there is none; exactly one of the two is set.
+
+    ``source`` is the absolute path, for one line or row of many followed by ``:`` and its line.
+    """
+
+    source: str
+    article: Article | None = None
+    failure: Failure | None = None
+
+
+def load(path: Path) -> Iterator[Loaded]:
+    """The articles of one file, in its order."""
+    path = Path(os.path.abspath(path))
+    source = printable(path)
+    try:
+        if path.suffix.lower() in _MANY_ARTICLES:
+            for line, row in _MANY_ARTICLES[path.suffix.lower()](path):
+                yield _loaded_row(f"{source}:{line}", row)
+        else:
+            yield Loaded(source, article=_one_article(path))
+    except UnreadableError as error:
+        yield _failed(source, error)
+
+
+def _one_article(path: Path) -> Article:
+    if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):
+        raise UnreadableError("permission denied to list the folder; make it readable")
+    if path.suffix.lower() not in _ONE_ARTICLE:
+        raise UnreadableError("this kind of file cannot be read")
+    return _ONE_ARTICLE[path.suffix.lower()](path)
+
+
+def _loaded_row(source: str, row: Mapping[str, object] | UnreadableError) -> Loaded:
+    if isinstance(row, UnreadableError):
+        return _failed(source, row)
+    try:
+        return Loaded(source, article=row_article(row))
+    except UnreadableError as error:
+        return _failed(source, error)
+
+
+def _failed(source: str, error: UnreadableError) -> Loaded:
+    return Loaded(source, failure=Failure(source, str(error)))

@@ -1,0 +1,70 @@
+"""The seams of the project: what an embedder, a retriever, a generator promise.
+
+Implementations need not inherit; they inherit the contract tests in :mod:`qa.testing` instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from qa.types import Draft, Filters, Hit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors. The same text always gives the same vector."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the model: name, weights, prompts, pooling, dimension, in one short string."""
+
+    @property
+    def name(self) -> str:
+        """The model's name as a user would write it."""
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of a passage the model reads; what is longer would be cut."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text as a passage, special tokens and prompt included."""
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        """Shape ``(len(texts), dimension)``, float32, each row of length 1."""
+
+    def embed_query(self, text: str) -> Vectors:
+        """Shape ``(dimension,)``, float32, length 1. A query longer than the model reads is cut."""
+
+
+class Retriever(Protocol):
+    """Finds passages. Whoever takes a retriever takes any composition of them."""
+
+    def retrieve(self, query: str, k: int, filters: Filters) -> list[Hit]:
+        """At most ``k`` hits, best first, all within ``filters``; fewer where there are fewer."""
+
+
+class TermStatistics(Protocol):
+    """How common a word is in the library, for inverse document frequency."""
+
+    def document_count(self) -> int:
+        """Passages in the library."""
+
+    def document_frequency(self, word: str) -> int:
+        """Passages that hold the word, or a word of the same stem."""
+
+
+class Generator(Protocol):
+    """Writes an answer from passages, citing only spans of the passages it was given."""
+
+    @property
+    def name(self) -> str:
+        """``extractive`` or ``llm``; reported with each answer."""
+
+    def generate(self, question: str, hits: Sequence[Hit]) -> Iterator[Draft]:
+        """Ever more complete drafts, the last one final. No sentences: the hits do not answer."""

@@ -1,0 +1,592 @@
+"""Which sentences of the hits answer the question, and how sure that is: features, then a score.
+
+Two logistic models whose weights stand in ``selection.json``, each feature with a line on what it
+means; ``eval/train_selection.py`` learns them. One scores every sentence, the other the case as a
+whole. Nothing is embedded here: words, types of answer, dates and places in the text, pure Python.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from qa.protocols import TermStatistics
+from qa.questions import (
+    MONTHS,
+    STOP_WORDS,
+    Period,
+    Question,
+    analyse,
+    is_negative,
+    normal,
+    periods,
+    stem,
+    tokens,
+)
+from qa.sentences import Unit, split
+from qa.types import Hit
+
+MOST_SENTENCES = 3
+SMALL_LIBRARY = 50  # added to the passage count: two passages must not decide which word is rare
+LOOK_BACK = 500  # characters before a passage in which the sentence before its first is sought
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sentence that may answer: ``hit.article.text[start:end]``.
+
+    ``score`` is the model's probability that it does, 0 to 1. ``neighbour`` is the span of the
+    sentence before it (or the header of its table) if it cannot be understood alone.
+    """
+
+    hit: Hit
+    start: int
+    end: int
+    score: float
+    features: Mapping[str, float] = field(default_factory=dict)
+    neighbour: tuple[int, int] | None = None
+
+    @property
+    def text(self) -> str:
+        return self.hit.article.text[self.start : self.end]
+
+
+class Place(NamedTuple):
+    """A candidate before scoring: a unit of a hit, in article offsets, with what surrounds it."""
+
+    hit: Hit
+    number: int  # the hit's place in the list, from 0
+    start: int
+    end: int
+    kind: str
+    order: float  # where in the passage, 0 first to 1 last
+    heading: str
+    previous: tuple[int, int] | None
+
+
+class Weighted(NamedTuple):
+    """The question's terms with their share of its total idf; the shares add up to 1."""
+
+    question: Question
+    share: Mapping[str, float]
+    rarest: str
+    unknown: float
+    total_bm25: float
+
+
+@lru_cache(maxsize=1)
+def model() -> dict[str, Any]:
+    """The contents of ``selection.json``."""
+    loaded: dict[str, Any] = json.loads(files("qa").joinpath("selection.json").read_text("utf-8"))
+    return loaded
+
+
+def threshold() -> float:
+    """The confidence below which the extractive generator abstains."""
+    return float(model()["threshold"])
+
+
+def rank(question: str, hits: Sequence[Hit], statistics: TermStatistics) -> list[Candidate]:
+    """Every sentence of the hits that could be an answer, best first."""
+    weighted = weigh(analyse(question), statistics)
+    places = [place for number, hit in enumerate(hits) for place in _places(hit, number)]
+    rows = sentence_features(weighted, places)
+    scored = {}
+    for place, row in zip(places, rows, strict=True):
+        score = _probability("sentence", row)
+        key = (place.hit.article.id, place.start, place.end)
+        if key not in scored or scored[key].score < score:
+            scored[key] = Candidate(place.hit, place.start, place.end, score, row, _neighbour(place))
+    return sorted(scored.values(), key=lambda c: -c.score)
+
+
+def confidence(
+    question: str, ranked: Sequence[Candidate], hits: Sequence[Hit], statistics: TermStatistics
+) -> float:
+    """The calibrated probability, 0 to 1, that the best candidate answers the question."""
+    if not ranked:
+        return 0.0
+    weighted = weigh(analyse(question), statistics)
+    return _probability("confidence", case_features(weighted, ranked, hits))
+
+
+def choose(question: str, ranked: Sequence[Candidate]) -> list[Candidate]:
+    """At most three candidates in reading order: the best, near equals, and what they lean on."""
+    if not ranked:
+        return []
+    rules = model()["choice"]
+    kind = "long" if analyse(question).wants in {"reason", "method", "definition"} else "short"
+    best = ranked[0]
+    chosen = [best]
+    for other in ranked[1:6]:
+        close = other.score >= rules[f"{kind}_ratio"] * best.score and other.score >= rules["floor"]
+        if close and len(chosen) < rules[f"{kind}_most"] and not _repeats(other, chosen):
+            chosen.append(other)
+    return _with_neighbours(chosen)
+
+
+def _repeats(other: Candidate, chosen: Sequence[Candidate]) -> bool:
+    """Whether most words of the sentence are already said by a chosen one."""
+    said = frozenset[str]().union(*(read(c.text).content for c in chosen))
+    own = read(other.text).content
+    return len(own - said) <= 0.25 * len(own)
+
+
+def _with_neighbours(chosen: Sequence[Candidate]) -> list[Candidate]:
+    kept = {(c.hit.article.id, c.start): c for c in chosen}
+    for c in chosen:
+        if c.neighbour and len(kept) < MOST_SENTENCES:
+            start, end = c.neighbour
+            kept.setdefault((c.hit.article.id, start), Candidate(c.hit, start, end, c.score, {}))
+    articles = list(dict.fromkeys(c.hit.article.id for c in chosen))
+    return sorted(kept.values(), key=lambda c: (articles.index(c.hit.article.id), c.start))
+
+
+def _probability(name: str, row: Mapping[str, float]) -> float:
+    part = model()[name]
+    weights = part["features"]
+    logit = part["intercept"] + sum(weights[key]["weight"] * value for key, value in row.items())
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
+
+
+# -- the question's words, weighted ---------------------------------------------------------------
+
+
+def weigh(question: Question, statistics: TermStatistics) -> Weighted:
+    """Inverse document frequencies, smoothed so that a library of two passages gives sane ones."""
+    count = statistics.document_count()
+    known = [statistics.document_frequency(word) for word in question.surface]
+    idf = [math.log((count + SMALL_LIBRARY) / (seen + 0.5)) for seen in known]
+    total = sum(idf) or 1.0
+    share = {term: weight / total for term, weight in zip(question.terms, idf, strict=True)}
+    bm25 = sum(2.2 * math.log(1 + max(count - seen + 0.5, 0.5) / (seen + 0.5)) for seen in known)
+    unknown = sum(share[term] for term, seen in zip(question.terms, known, strict=True) if not seen)
+    rarest = max(share, key=lambda term: share[term], default="")
+    return Weighted(question, share, rarest, unknown, bm25)
+
+
+# -- sentences and what surrounds them ------------------------------------------------------------
+
+
+class Read(NamedTuple):
+    """A text read once: raw tokens, their stems in order and as a set, content stems."""
+
+    raw: tuple[str, ...]
+    stems: tuple[str, ...]
+    all: frozenset[str]
+    content: frozenset[str]
+
+
+@lru_cache(maxsize=1 << 14)
+def read(text: str) -> Read:
+    """Tokenises and stems a text, cached."""
+    raw = tuple(match.group() for match in tokens(text))
+    plain = [normal(token) for token in raw]
+    stems = tuple(stem(word) for word in plain)
+    content = frozenset(s for s, word in zip(stems, plain, strict=True) if word not in STOP_WORDS)
+    return Read(raw, stems, frozenset(stems), content)
+
+
+@lru_cache(maxsize=1 << 12)
+def _units(text: str, language: str | None) -> tuple[Unit, ...]:
+    return tuple(split(text, language))
+
+
+def _places(hit: Hit, number: int) -> list[Place]:
+    """The sentences and table rows of a hit. Headings and scraps are context, never candidates."""
+    passage, found = hit.passage, []
+    heading = passage.heading
+    previous = _before(hit)
+    units = _units(passage.text, hit.article.language)
+    for index, unit in enumerate(units):
+        span = (passage.start + unit.start, passage.start + unit.end)
+        if unit.kind == "heading":
+            heading, previous = passage.text[unit.start : unit.end], None
+        elif unit.kind != "scrap":
+            order = index / max(len(units) - 1, 1)
+            found.append(Place(hit, number, *span, unit.kind, order, heading, previous))
+            previous = span
+    return found
+
+
+def _before(hit: Hit) -> tuple[int, int] | None:
+    """The sentence that ends where the passage begins, in article offsets."""
+    offset = max(0, hit.passage.start - LOOK_BACK)
+    units = _units(hit.article.text[offset : hit.passage.start], hit.article.language)
+    if not units or units[-1].kind != "prose" or (len(units) == 1 and offset):
+        return None
+    return offset + units[-1].start, offset + units[-1].end
+
+
+_LEANING_START = re.compile(
+    r"[\"“'(]*(?:(?:and|but|so|yet|then|also|however|still|instead|meanwhile),? )?"
+    r"(?:he|she|it|they|his|her|hers|their|theirs|its|this|that|these|those|such|both|"
+    r"the (?:former|latter|same))\b",
+    re.IGNORECASE,
+)
+_EMPTY_IT = re.compile(r"it (?:is|was|has been|had been) (?:not )?(?:\w+ )?(?:that|to|who)\b", re.IGNORECASE)
+
+
+def leans(text: str) -> bool:
+    """Whether the sentence begins with a word that points back ("He said", "It was the lowest")."""
+    return bool(_LEANING_START.match(text)) and not _EMPTY_IT.match(text)
+
+
+def _neighbour(place: Place) -> tuple[int, int] | None:
+    """What must stand before the sentence for it to be understood: the one before, if that helps."""
+    if not place.previous:
+        return None
+    text = place.hit.article.text
+    before = text[place.previous[0] : place.previous[1]]
+    if place.kind == "table":
+        return place.previous if before.lstrip().startswith("|") and place.order < 0.2 else None
+    if "\n\n" in text[place.previous[1] : place.start] or not leans(text[place.start : place.end]):
+        return None
+    return None if leans(before) or before.endswith("?") else place.previous
+
+
+# -- what kinds of answer a sentence holds --------------------------------------------------------
+
+_WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
+_DAY_WORDS = _WEEKDAYS | frozenset(
+    "yesterday today tomorrow noon midnight century centuries spring summer autumn winter morning evening "
+    "afternoon night week weekend easter christmas".split()
+)
+_UNITS = frozenset("second minute hour day night week fortnight month year decade century".split())
+_NUMERALS = frozenset(
+    "half third quarter twice thrice double dozens hundreds thousands million billion none single couple".split()
+)
+_CURRENCIES = frozenset(
+    "crown euro dollar pound franc mark yen cent penny pence rupee krona krone kroner zloty shilling guilder "
+    "lira peso ruble rouble yuan usd eur gbp florin ducat talent thaler".split()
+)
+_MARKERS: dict[str, re.Pattern[str]] = {
+    "reason": re.compile(
+        r"\b(?:because|since|due to|owing to|thanks to|as a result|so that|in order|caused? by|led to|"
+        r"result(?:ed|ing|s)? (?:of|from|in)|reasons?|therefore|after|for fear|blamed|to (?:allow|make|avoid|"
+        r"prevent|protect|reduce|keep|save|help|give|raise|ensure|improve|meet|be)|in response|prompted)\b",
+        re.I,
+    ),
+    "method": re.compile(r"\b(?:by \w+ing|by (?:means|the|a)|using|through|via|with|thus|in order|works?)\b", re.I),
+    "definition": re.compile(
+        r"^.{0,90}?\b(?:is|are|was|were|refers? to|means?|called|known as|defined|consists? of)\b", re.I | re.S
+    ),
+    "yesno": re.compile(r"\b(?:not|no|never|will|has|have|was|were|is|are|did|can)\b", re.I),
+}
+_PLACE_WORDS = frozenset("in at from near to into outside of on across around off beside between to towards".split())
+
+
+@lru_cache(maxsize=1 << 14)
+def _typed(text: str, wants: str) -> tuple[tuple[int, float], ...]:
+    """Tokens that could be an answer of the wanted type, as (token index, strength 0 to 1)."""
+    own = read(text)
+    if wants in _MARKERS:
+        return ((0, 1.0),) if _MARKERS[wants].search(text) else ()
+    find = {
+        "date": _dates, "number": _numbers, "money": _money, "duration": _durations,
+        "person": _names, "place": _locations, "thing": _names,
+    }  # fmt: skip
+    return tuple(find[wants](own.raw, text))
+
+
+def _is_year(token: str) -> bool:
+    return len(token) in (4, 5) and token[:4].isdigit() and token[4:] in ("", "s") and "1000" <= token[:4] < "2100"
+
+
+def _dates(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
+    for at, token in enumerate(raw):
+        word = token.lower()
+        if _is_year(token) or (":" in token and token[0].isdigit()):
+            yield at, 1.0
+        elif token[:1].isupper() and word in MONTHS:
+            yield at, 1.0
+        elif word in _DAY_WORDS:
+            yield at, 0.7 if word in _WEEKDAYS else 0.4
+
+
+def _numeric(token: str) -> bool:
+    return token[0].isdigit() or stem(normal(token))[:1].isdigit() or token.lower() in _NUMERALS
+
+
+def _numbers(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
+    for at, token in enumerate(raw):
+        if _numeric(token):
+            yield at, 0.4 if _is_year(token) else 1.0
+
+
+def _money(raw: Sequence[str], text: str) -> Iterable[tuple[int, float]]:
+    signs = any(sign in text for sign in "$€£¥")
+    for at, token in enumerate(raw):
+        if _numeric(token):
+            near = {stem(normal(w)) for w in raw[at + 1 : at + 4]}
+            paid = signs or near & {stem(word) for word in _CURRENCIES}
+            yield at, 1.0 if paid else 0.3 if near & {"million", "billion", "thousand"} else 0.1
+
+
+def _durations(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
+    units = {stem(word) for word in _UNITS}
+    for at, token in enumerate(raw):
+        if _numeric(token) or token.lower() in {"a", "an", "several", "few", "many", "one"}:
+            if any(stem(normal(w)) in units for w in raw[at + 1 : at + 3]):
+                yield at, 1.0
+        elif token.lower() in {"until", "since"}:
+            yield at, 0.5
+
+
+def _names(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
+    for at, token in enumerate(raw):
+        word = normal(token)
+        if token[0].isupper() and word not in MONTHS and word not in _WEEKDAYS and word not in STOP_WORDS:
+            run = (at > 0 and raw[at - 1][0].isupper()) or (at + 1 < len(raw) and raw[at + 1][0].isupper())
+            if at or run:
+                yield at, 1.0 if run else 0.7
+
+
+def _locations(raw: Sequence[str], text: str) -> Iterable[tuple[int, float]]:
+    for at, strength in _names(raw, text):
+        led = any(w.lower() in _PLACE_WORDS for w in raw[max(0, at - 3) : at])
+        yield at, strength if led else 0.4
+
+
+# -- features -------------------------------------------------------------------------------------
+
+TYPES = ("date", "number", "money", "place", "person", "duration", "reason", "method", "definition", "thing")
+_SUPERLATIVE = re.compile(
+    r"\b(first|last|second|third|only|original|oldest|youngest|earliest|final|next|main|most|least|best|"
+    r"worst|\w{3,}est)\b",
+    re.I,
+)
+_NOT_SUPERLATIVE = frozenset("west forest interest request protest contest harvest guest priest arrest invest suggest "
+                             "honest midwest everest test rest latest nest budapest tempest conquest quest".split())  # fmt: skip
+_OPPOSITES = [
+    frozenset(pair.split())
+    for pair in (
+        "rise fall|increase decrease|increase reduce|raise lower|open close|win lose|won lost|before after|"
+        "start end|begin end|largest smallest|highest lowest|first last|more less|most least|north south|"
+        "east west|oldest youngest|buy sell|bought sold|accept reject|approve reject|arrive leave|male female|"
+        "above below|early late|join leave|add remove|allow ban|support oppose|maximum minimum|major minor|"
+        "upper lower|internal external|longest shortest|best worst|son daughter|father mother|birth death|"
+        "born died|success failure|strong weak|hot cold|inside outside|victory defeat"
+    ).split("|")
+]
+_OPPOSITE_STEMS = [frozenset(stem(word) for word in pair) for pair in _OPPOSITES]
+
+
+def _superlatives(text: str) -> frozenset[str]:
+    found = (word.lower() for word in _SUPERLATIVE.findall(text))
+    return frozenset(word for word in found if word not in _NOT_SUPERLATIVE)
+
+
+def sentence_features(weighted: Weighted, places: Sequence[Place]) -> list[dict[str, float]]:
+    """One row a place, all features of ``selection.json`` under ``sentence``."""
+    rows = [_one_row(weighted, place) for place in places]
+    most = max((row["coverage"] for row in rows), default=0.0) or 1.0
+    for row in rows:
+        row["coverage_lead"] = row["coverage"] / most
+        row["coverage_best"] = float(row["coverage"] >= most)
+    return rows
+
+
+def _one_row(weighted: Weighted, place: Place) -> dict[str, float]:
+    text = place.hit.article.text[place.start : place.end]
+    own = read(text)
+    before = _text(place.hit, place.previous)
+    return {
+        **_overlap(weighted, place, own, before),
+        **_order(weighted, own),
+        **_answer_type(weighted.question, text, own),
+        **_conflicts(weighted, text, own),
+        **_time(weighted.question, place, text, before),
+        **_shape(place, text, own),
+        **_hit(weighted, place),
+    }
+
+
+def _text(hit: Hit, span: tuple[int, int] | None) -> str:
+    return hit.article.text[span[0] : span[1]] if span else ""
+
+
+def _covered(weighted: Weighted, stems: frozenset[str]) -> float:
+    return sum(share for term, share in weighted.share.items() if term in stems)
+
+
+def _part(wanted: Sequence[str], stems: frozenset[str]) -> float:
+    return sum(term in stems for term in wanted) / len(wanted) if wanted else 0.0
+
+
+def _overlap(weighted: Weighted, place: Place, own: Read, before: str) -> dict[str, float]:
+    asked = weighted.question
+    frame = read(place.hit.article.title).all | read(place.heading).all
+    passage = read(place.hit.passage.text).all
+    near = own.all | read(before).all
+    coverage, wide, widest = (
+        _covered(weighted, own.all), _covered(weighted, near | frame), _covered(weighted, near | frame | passage),
+    )  # fmt: skip
+    return {
+        "coverage": coverage,
+        "coverage_previous": _covered(weighted, near) - coverage,
+        "coverage_title": wide - _covered(weighted, near),
+        "coverage_passage": widest - wide,
+        "coverage_similar": _similar(weighted, own.all),
+        "rarest_missing": float(bool(weighted.rarest) and weighted.rarest not in own.all),
+        "rarest_absent": float(bool(weighted.rarest) and weighted.rarest not in near | frame | passage),
+        "names_sentence": _part(asked.names, own.all),
+        "names_around": _part(asked.names, near | frame) - _part(asked.names, own.all),
+        "names_absent": _part([n for n in asked.names if n not in near | frame | passage], frozenset(asked.names))
+        and 1 - _part(asked.names, near | frame | passage),
+        "numbers_sentence": _part(asked.numbers, own.all),
+        "numbers_missing": 1 - _part(asked.numbers, own.all) if asked.numbers else 0.0,
+        "focus": float(bool(asked.focus) and asked.focus in own.all),
+        "verb": float(bool(asked.verb) and asked.verb in own.all),
+        "verb_missing": float(bool(asked.verb) and asked.verb not in own.all),
+    }
+
+
+def _similar(weighted: Weighted, stems: frozenset[str]) -> float:
+    """Idf share of the terms that are not in the sentence but share five first letters with a word."""
+    missing = [t for t in weighted.share if t not in stems and len(t) >= 5 and t.isalpha()]
+    starts = {s[:5] for s in stems if len(s) >= 5} if missing else set()
+    return sum(weighted.share[t] for t in missing if t[:5] in starts)
+
+
+def _order(weighted: Weighted, own: Read) -> dict[str, float]:
+    """How the matched terms stand together: pairs kept, order kept, and how densely."""
+    terms = weighted.question.terms
+    at: dict[str, int] = {}
+    for index, s in enumerate(own.stems):
+        if s in weighted.share:
+            at.setdefault(s, index)
+    places = [at[t] for t in terms if t in at]
+    pairs = list(zip(terms, terms[1:], strict=False))
+    close = sum(1 for a, b in pairs if a in at and b in at and abs(at[a] - at[b]) <= 3)
+    rising = sum(1 for a, b in zip(places, places[1:], strict=False) if a < b)
+    span = max(places) - min(places) + 1 if places else 1
+    return {
+        "pairs": close / len(pairs) if pairs else 0.0,
+        "in_order": rising / (len(places) - 1) if len(places) > 1 else 0.0,
+        "density": len(places) / span if len(places) > 1 else 0.0,
+    }
+
+
+def _answer_type(asked: Question, text: str, own: Read) -> dict[str, float]:
+    """Whether the sentence holds something of the wanted type that the question does not name."""
+    known = frozenset(asked.terms) | read(asked.text).all
+    found = [(at, s) for at, s in _typed(text, asked.wants) if asked.wants in _MARKERS or own.stems[at] not in known]
+    strength = max((s for _, s in found), default=0.0)
+    row = {f"type_{kind}": strength if kind == asked.wants else 0.0 for kind in TYPES}
+    matched = [i for i, s in enumerate(own.stems) if s in known and s in asked.terms]
+    gap = min((abs(at - i) for at, _ in found for i in matched), default=99)
+    row["type_near"] = math.exp(-gap / 5) if asked.wants not in _MARKERS else 0.0
+    strict = asked.wants in {"date", "number", "money", "duration", "person"}
+    row["type_missing"] = float(strict and strength < 0.35)
+    focus_at = [i for i, s in enumerate(own.stems) if s == asked.focus] if asked.wants == "number" else []
+    row["number_of_focus"] = float(any(0 < i - at <= 4 for at, _ in found for i in focus_at))
+    return row
+
+
+def _conflicts(weighted: Weighted, text: str, own: Read) -> dict[str, float]:
+    asked = weighted.question
+    terms = frozenset(asked.terms)
+    wanted = _superlatives(asked.text)
+    opposed = any(
+        len(pair & terms) == 1 and len(pair & own.all) == 1 and not pair & terms & own.all for pair in _OPPOSITE_STEMS
+    )
+    return {
+        "negation_differs": float(is_negative(text) != asked.negative),
+        "negation_missed": float(asked.negative and not is_negative(text)),
+        "opposite": float(opposed),
+        "superlative": float(bool(wanted) and wanted <= _superlatives(text)),
+        "superlative_missing": float(bool(wanted) and not wanted & _superlatives(text)),
+    }
+
+
+def _time(asked: Question, place: Place, text: str, before: str) -> dict[str, float]:
+    row = dict.fromkeys(("period", "period_exact", "period_misses", "period_before", "period_dateless"), 0.0)
+    if asked.period:
+        spans = periods(text)
+        inside = max((_overlaps(asked.period, span) for span in spans), default=0.0)
+        row["period"] = inside
+        row["period_exact"] = float(any(_same_years(asked.period, span) for span in spans))
+        row["period_misses"] = float(bool(spans) and not inside)
+        row["period_dateless"] = float(not spans)
+        row["period_before"] = 0.0 if spans else max((_overlaps(asked.period, s) for s in periods(before)), default=0.0)
+    published = place.hit.article.published
+    year = int(published[:4]) if published and published[:4].isdigit() else 0
+    row["published_in_period"] = float(bool(asked.period and year and asked.period[0] <= 12 * year + 11 and asked.period[1] >= 12 * year))
+    row["newest"] = (year - 2000) / 50 if asked.newest and year else 0.0
+    return row
+
+
+def _overlaps(asked: Period, span: Period) -> float:
+    """Jaccard-like overlap of two periods, 0 where they do not touch, never under 0.3 where they do."""
+    common = min(asked[1], span[1]) - max(asked[0], span[0]) + 1
+    if common <= 0:
+        return 0.0
+    return max(0.3, common / (max(asked[1], span[1]) - min(asked[0], span[0]) + 1))
+
+
+def _same_years(asked: Period, span: Period) -> bool:
+    return asked[0] // 12 == span[0] // 12 and asked[1] // 12 == span[1] // 12
+
+
+def _shape(place: Place, text: str, own: Read) -> dict[str, float]:
+    size = len(own.raw)
+    return {
+        "length": math.log(1 + size),
+        "short": float(size < 6),
+        "order": place.order,
+        "lead": float(place.start < 300),
+        "question_form": float(text.rstrip("\"”’ ").endswith("?")),
+        "leans": float(leans(text)),
+        "quotation": float(any(mark in text for mark in "“”\"")),
+        "table": float(place.kind == "table"),
+        "new_words": math.log(1 + len(own.content)),
+    }
+
+
+def _hit(weighted: Weighted, place: Place) -> dict[str, float]:
+    lexical = place.hit.scores.get("lexical", 0.0) / (weighted.total_bm25 or 1.0)
+    return {
+        "hit_rank": 1 / (1 + place.number),
+        "hit_first": float(place.number == 0),
+        "hit_lexical": min(lexical, 2.0),
+        "hit_dense": place.hit.scores.get("dense", 0.0),
+    }
+
+
+CASE = (
+    "coverage", "coverage_previous", "coverage_title", "coverage_passage", "coverage_similar", "rarest_missing",
+    "rarest_absent", "names_sentence", "names_around", "names_absent", "numbers_missing", "focus", "verb",
+    "verb_missing", "pairs", "in_order", "density", "type_near", "type_missing", "number_of_focus",
+    "negation_differs", "opposite", "superlative_missing", "period", "period_exact", "period_misses",
+    "period_dateless", "period_before", "length", "leans", "hit_rank",
+)  # fmt: skip
+
+
+def case_features(weighted: Weighted, ranked: Sequence[Candidate], hits: Sequence[Hit]) -> dict[str, float]:
+    """One row for the whole case, all features of ``selection.json`` under ``confidence``."""
+    best, asked = ranked[0], weighted.question
+    row = {f"best_{name}": best.features[name] for name in CASE}
+    scores = [c.score for c in ranked[:3]] + [0.0, 0.0]
+    lexical = [hit.scores.get("lexical", 0.0) / (weighted.total_bm25 or 1.0) for hit in hits]
+    dense = [hit.scores["dense"] for hit in hits if "dense" in hit.scores]
+    row |= {
+        "best_logit": math.log(max(best.score, 1e-6) / max(1 - best.score, 1e-6)),
+        "second_share": scores[1] / (scores[0] or 1.0),
+        "top_lexical": min(max(lexical, default=0.0), 2.0),
+        "top_dense": max(dense, default=0.0),
+        "no_dense": float(not dense),
+        "unknown_terms": weighted.unknown,
+        "terms": math.log(1 + len(asked.terms)),
+        "anywhere": max((_covered(weighted, read(h.passage.text).all | read(h.article.title).all) for h in hits), default=0.0),
+        "names_asked": float(bool(asked.names)),
+        "period_asked": float(bool(asked.period)),
+    }
+    row |= {f"wants_{kind}": float(asked.wants == kind) for kind in (*TYPES, "yesno")}
+    return row

@@ -1,0 +1,111 @@
+"""Settings: qa.toml, then QA_* in the environment, then options; unknown keys are refused.
+
+Configuration is data. Nothing here opens or builds anything.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from qa.embedding import DEFAULT_MODEL
+from qa.errors import SettingsError
+
+PREFIX = "QA_"
+
+
+class Settings(BaseSettings):
+    """All settings, each with its default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, toml_file="qa.toml", extra="forbid", frozen=True
+    )
+
+    library: Path = Path("library")
+    embedding_model: str = Field(DEFAULT_MODEL, min_length=1)
+    reranker_model: str | None = None
+    support_model: str | None = None
+    generator: Literal["extractive", "llm"] = "extractive"
+    llm_base_url: str | None = None
+    llm_model: str | None = None
+    llm_api_key: SecretStr | None = None
+    chroma_url: str | None = None
+    database_url: SecretStr | None = None
+    allow_private_addresses: bool = False
+    host: str = "127.0.0.1"
+    port: int = Field(7860, ge=0, le=65535)
+    api_keys: tuple[SecretStr, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+# Accepted, so that scripts written for later versions are told apart from typing errors.
+_NOT_YET = {
+    "reranker_model": "reranking",
+    "support_model": "an entailment model for the support check",
+    "chroma_url": "a Chroma server",
+    "database_url": "PostgreSQL",
+}
+
+
+def load_settings(**options: Any) -> Settings:
+    """Settings from file, environment and options (None: not given).
+
+    Raises :class:`qa.errors.SettingsError` naming an unknown key, a bad value, or a setting that
+    this version knows and cannot honour yet.
+    """
+    _refuse_unknown_variables()
+    try:
+        settings = Settings(**{key: value for key, value in options.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+    except ValueError as error:  # qa.toml is no TOML, or a list in the environment is no JSON
+        raise SettingsError(f"The settings cannot be read: {error}. Mend qa.toml or {PREFIX}*.") from error
+    for name, what in _NOT_YET.items():
+        if getattr(settings, name):
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} is set, but {what} is not supported yet. Remove it."
+            )
+    return settings
+
+
+def _refuse_unknown_variables() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(k for k in os.environ if k.upper().startswith(PREFIX) and k not in known)
+    if unknown:
+        raise SettingsError(
+            f"Unknown setting {', '.join(unknown)} in the environment. "
+            f"Known ones: {', '.join(sorted(known))}."
+        )
+
+
+def _explain(error: ValidationError) -> str:
+    """One line: which setting, and what is wrong with it; never its value, which may be secret."""
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in problem["loc"]) or "settings"
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(sorted(Settings.model_fields))
+            lines.append(f"Unknown setting {name} in qa.toml. Known ones: {known}")
+        else:
+            lines.append(f"{PREFIX}{name.upper()}: {problem['msg']}")
+    return "; ".join(lines) + "."

@@ -1,0 +1,279 @@
+"""The catalog and its two derived indexes as one store: one writer, one order of writes.
+
+Order: vectors are cached and the coming passages journaled; the indexes take them; one catalog
+transaction makes the articles visible; the indexes forget what was replaced. Killed at any point,
+the catalog is right, and the journal tells the next writer what the indexes hold too much.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from qa import vectors
+from qa.catalog import ArticleRecord, Catalog
+from qa.errors import LibraryError, LockedError
+from qa.lexical import LexicalIndex
+from qa.types import Check, Filters
+from qa.vectors import VectorIndex
+
+REBUILD_BATCH = 2_000
+SAMPLE = 50  # vectors that doctor looks up
+
+
+class Store:
+    """The three stores of one library folder, opened together."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.catalog = Catalog(path / "catalog.db")
+        try:
+            _adopt_rebuilt(path)
+            self.lexical = LexicalIndex(path / "lexical")
+            self.vectors = VectorIndex(path / "chroma")
+        except BaseException:
+            self.catalog.close()
+            raise
+        self._seen = self.catalog.generation
+        self._readers = 0
+        self._turn = threading.Condition()
+
+    @classmethod
+    def create(cls, path: Path, fingerprint: str) -> Store:
+        """A new library for one embedding model, in a folder that only its owner can read."""
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.chmod(0o700)
+        for name, index in (("lexical", LexicalIndex), ("chroma", VectorIndex)):
+            if (path / name).exists():  # left by a creation that was cut short before its catalog
+                shutil.rmtree(path / name)
+            made: LexicalIndex | VectorIndex = index.create(path / name)
+            if isinstance(made, VectorIndex):
+                made.close()
+        Catalog.create(path / "catalog.db", fingerprint).close()
+        return cls(path)
+
+    @staticmethod
+    def exists(path: Path) -> bool:
+        return (path / "catalog.db").exists()
+
+    def close(self) -> None:
+        self.vectors.close()
+        self.catalog.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Searches inside see one state; indexes are reopened first if another process wrote."""
+        with self._turn:
+            if self.catalog.generation != self._seen:
+                self._turn.wait_for(lambda: self._readers == 0)
+                self._reopen()
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._readers -= 1
+                self._turn.notify_all()
+
+    def publish(self, records: Sequence[ArticleRecord]) -> None:
+        """Makes articles visible whose vectors are cached and whose passages are journaled."""
+        articles = {p.id: record.article for record in records for p in record.passages}
+        passages = [p for record in records for p in record.passages]
+        found = self.catalog.embeddings([key for r in records for key in r.embedding_hashes])
+        keys = [key for record in records for key in record.embedding_hashes]
+        self.lexical.upsert((p, articles[p.id]) for p in passages)
+        self.vectors.upsert(
+            (p, articles[p.id], found[key]) for p, key in zip(passages, keys, strict=True)
+        )
+        self.catalog.publish(records)
+        self.sweep()
+
+    def remove(self, article_ids: Sequence[str]) -> None:
+        self.catalog.remove(article_ids)
+        self.sweep()
+        self.catalog.drop_unused_embeddings()
+
+    def sweep(self) -> None:
+        """Makes the indexes forget what is journaled and not visible."""
+        journaled = self.catalog.journal()
+        visible = self.catalog.passages(journaled)
+        gone = [key for key in journaled if key not in visible]
+        if gone:
+            self.lexical.delete(gone)
+            self.vectors.delete(gone)
+        if journaled:
+            self.catalog.clear_journal(journaled)
+        self._seen = self.catalog.generation
+
+    def _reopen(self) -> None:
+        self.lexical.reopen()
+        self.vectors.reopen()
+        self._seen = self.catalog.generation
+
+
+def _adopt_rebuilt(path: Path) -> None:
+    """Swaps in indexes that were built aside and whole; a half-built one is not marked so."""
+    if not (path / "rebuilt").exists():
+        return
+    for name in ("lexical", "chroma"):
+        if (path / f"{name}.new").exists():
+            shutil.rmtree(path / name, ignore_errors=True)
+            (path / f"{name}.new").rename(path / name)
+    (path / "rebuilt").unlink()
+
+
+def rebuild(path: Path) -> int:
+    """Builds both indexes anew from the catalog, aside, and swaps them in; passages done.
+
+    The indexes need not open as they are.
+    """
+    catalog = Catalog(path / "catalog.db")
+    try:
+        count = _build_indexes(path, catalog)
+        _adopt_rebuilt(path)
+        catalog.clear_journal(catalog.journal())
+        catalog.advance()
+        return count
+    finally:
+        catalog.close()
+
+
+def _build_indexes(path: Path, catalog: Catalog) -> int:
+    for name in ("lexical.new", "chroma.new"):
+        shutil.rmtree(path / name, ignore_errors=True)
+    lexical = LexicalIndex.create(path / "lexical.new")
+    vector_index = VectorIndex.create(path / "chroma.new")
+    count = 0
+    try:
+        for batch in catalog.every_passage(REBUILD_BATCH):
+            found = catalog.vectors([passage.id for passage, _ in batch])
+            lexical.upsert(batch)
+            vector_index.upsert((p, a, found[p.id]) for p, a in batch if p.id in found)
+            count += len(batch)
+    finally:
+        vector_index.close()
+    (path / "rebuilt").touch()
+    return count
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Holds the library's one writer's lock, or raises LockedError that names who has it."""
+    from filelock import FileLock, Timeout
+
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    holder = path / "writer.json"
+    lock = FileLock(path / "writer.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise LockedError(
+            f"The library {path} is being written by {_holder(holder)}. "
+            "Wait until it is done, then run this again."
+        ) from error
+    try:
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:120]
+        started = datetime.now().strftime("%H:%M")
+        holder.write_text(
+            json.dumps({"pid": os.getpid(), "command": command, "since": started}), "utf-8"
+        )
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Says in one line what a full disk, a read-only folder or a damaged database means."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise LibraryError(
+            f"The library {path} cannot be used: {error}. Articles reported as added are safe; "
+            "check free space and permissions, run qa doctor, then run this again."
+        ) from error
+
+
+def check(path: Path) -> list[Check]:
+    """Compares the catalog with the indexes; opens Chroma in another process first."""
+    catalog = Catalog(path / "catalog.db")
+    try:
+        damage = catalog.damage()
+        missing = 0 if damage else catalog.missing_embeddings()
+        counts = "" if damage else _counts(catalog)
+    finally:
+        catalog.close()
+    checks = [
+        Check("catalog", not damage, damage or counts, "Restore catalog.db from a backup."),
+        Check(
+            "embeddings",
+            not missing,
+            f"{missing} passages have no cached vector" if missing else "every passage has one",
+            "Run: qa rebuild --embed",
+        ),
+    ]
+    trouble = vectors.probe(path / "chroma")
+    if damage or trouble:
+        checks.append(Check("vectors", not trouble, trouble or "it opens", "Run: qa rebuild"))
+        return checks
+    try:
+        store = Store(path)
+    except LibraryError as error:
+        return [*checks, Check("lexical index", False, str(error), "Run: qa rebuild")]
+    try:
+        return [*checks, _check_lexical(store), _check_vectors(store)]
+    finally:
+        store.close()
+
+
+def _counts(catalog: Catalog) -> str:
+    return f"{catalog.article_count()} articles, {catalog.passage_count()} passages"
+
+
+def _check_lexical(store: Store) -> Check:
+    wanted, limit = store.catalog.all_passage_ids(), store.lexical.document_count()
+    return _compare("lexical index", wanted, store.lexical.ids(limit), set(store.catalog.journal()))
+
+
+def _check_vectors(store: Store) -> Check:
+    """Ids must agree, and sample vectors must find themselves."""
+    wanted = store.catalog.all_passage_ids()
+    compared = _compare("vectors", wanted, store.vectors.ids(), set(store.catalog.journal()))
+    if not compared.ok:
+        return compared
+    ordered = sorted(wanted)
+    sample = ordered[:: max(1, len(ordered) // SAMPLE)][:SAMPLE]
+    lost = 0
+    for key, vector in store.catalog.vectors(sample).items():
+        found = store.vectors.search(vector, 5, Filters())
+        # Passages of the same words have the same vector: any of them at no distance will do.
+        lost += not any(other == key or score > 0.9999 for other, score in found)
+    if lost:
+        detail = f"{lost} of {len(sample)} sample vectors do not find themselves"
+        return Check("vectors", False, detail, "Run: qa rebuild")
+    return Check("vectors", True, f"{compared.detail}; {len(sample)} samples find themselves")
+
+
+def _compare(name: str, wanted: set[str], found: set[str], journal: set[str]) -> Check:
+    missing, extra = len(wanted - found), len(found - wanted - journal)
+    if missing or extra:
+        detail = f"{missing} passages missing, {extra} too many"
+        return Check(name, False, detail, "Run: qa rebuild")
+    return Check(name, True, f"all {len(wanted)} passages")
+
+
+def _holder(path: Path) -> str:
+    try:
+        known = json.loads(path.read_text("utf-8"))
+        return f"process {known['pid']} ({known['command']}, since {known['since']})"
+    except (OSError, ValueError, KeyError):
+        return "another process"
