@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from qa.dates import day_number
 from qa.errors import LibraryError
-from qa.types import Article, Passage
+from qa.types import Article, Listing, Passage
 
 if TYPE_CHECKING:
     from qa.protocols import Vectors
@@ -42,9 +42,7 @@ CREATE INDEX passages_by_embedding ON passages (embedding_hash);
 CREATE TABLE embeddings (hash BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE journal (passage_id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
-_ARTICLE_COLUMNS = (
-    "id, title, text, url, publisher, author, published, updated, language, metadata"
-)
+_ARTICLE_COLUMNS = "id, title, text, url, publisher, author, published, updated, language, metadata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +54,6 @@ class ArticleRecord:
     root: str
     passages: tuple[Passage, ...]
     embedding_hashes: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One article without its text, for lists; ``passages`` is a count."""
-
-    id: str
-    title: str
-    url: str | None
-    publisher: str | None
-    author: str | None
-    published: str | None
-    passages: int
-    source: str
-    characters: int
 
 
 class Catalog:
@@ -93,7 +76,10 @@ class Catalog:
     @classmethod
     def create(cls, path: Path, fingerprint: str) -> Catalog:
         """A new, empty catalog for one embedding model."""
-        connection = sqlite3.connect(path)
+        # Made aside and renamed, so that no reader ever finds a catalog without its tables.
+        aside = path.with_suffix(".new")
+        aside.unlink(missing_ok=True)
+        connection = sqlite3.connect(aside)
         with connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
@@ -101,6 +87,7 @@ class Catalog:
             connection.executemany("INSERT INTO manifest VALUES (?, ?)", manifest)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.close()
+        aside.rename(path)
         return cls(path)
 
     def close(self) -> None:
@@ -372,7 +359,8 @@ def _advance(connection: sqlite3.Connection) -> None:
 
 
 def _article(row: tuple[Any, ...]) -> Article:
-    return Article(*row[:9], metadata=json.loads(row[9]))
+    fields = dict(zip(_ARTICLE_COLUMNS.split(", "), row, strict=True))
+    return Article(**{**fields, "metadata": json.loads(row[9])})
 
 
 def _article_row(record: ArticleRecord) -> tuple[Any, ...]:

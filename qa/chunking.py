@@ -8,18 +8,22 @@ embeddings, alone.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from qa import sentences
 from qa.protocols import Embedder
 from qa.sentences import Unit
 from qa.types import Article, Passage
 
-MINIMUM_FILL = 0.5  # a passage ends after this share of its room at the earliest
-MINIMUM_REST = 0.25  # and leaves at least this share to the last one
+REACH = 0.35  # share of a passage's room between two cuts, at least
 TITLE_SHARE = 0.25  # of the passage's tokens, at most, for title and heading together
 PASSAGE_TOKENS = 256  # a model that reads more still gets passages that a person can survey
+
+
+_Key = tuple[bool, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,9 @@ def split_article(article: Article, embedder: Embedder) -> list[Passage]:
     """
     spans: list[tuple[int, int, str]] = []
     for heading, units in _sections(article):
-        spans.extend((start, end, heading) for start, end in _pack(article, heading, units, embedder))
+        spans.extend(
+            (start, end, heading) for start, end in _pack(article, heading, units, embedder)
+        )
     seen: dict[str, int] = {}
     passages = []
     for start, end, heading in spans:
@@ -101,13 +107,15 @@ def _pack(
     room = token_limit(embedder) - embedder.count_tokens([prefix])[0]
     pieces = _pieces(article.text, units, room, embedder)
     spans = []
-    while pieces:
-        count = _fill(article.text, pieces, room)
-        # Token counts need not add up exactly in every tokenizer: count the whole, then decide.
-        while count > 1 and not _fits(article.text, pieces[:count], prefix, embedder):
-            count -= 1
-        spans.append((pieces[0].start, pieces[count - 1].end))
-        pieces = pieces[count:]
+    for group in _groups(article.text, pieces, room):
+        left = list(group)
+        while left:
+            count = len(left)
+            # Token counts need not add up exactly in every tokenizer: count the whole, too.
+            while count > 1 and not _fits(article.text, left[:count], prefix, embedder):
+                count -= 1
+            spans.append((left[0].start, left[count - 1].end))
+            left = left[count:]
     return spans
 
 
@@ -116,36 +124,52 @@ def _fits(text: str, pieces: Sequence[_Piece], prefix: str, embedder: Embedder) 
     return embedder.count_tokens([whole])[0] <= token_limit(embedder)
 
 
-def _fill(text: str, pieces: Sequence[_Piece], room: int) -> int:
-    """How many pieces the next passage takes.
+def _groups(text: str, pieces: Sequence[_Piece], room: int) -> Iterator[Sequence[_Piece]]:
+    """Runs of pieces of at most ``room`` tokens each.
 
-    Among the boundaries that fill it well, a paragraph's end before a sentence's end, and of those
-    the one whose following words have the smallest hash: the same words give the same boundary
-    wherever they stand (content-defined chunking).
+    Content-defined chunking by local minima: a boundary is a cut where its key is the smallest
+    within ``reach`` tokens on both sides, so that an edit can only move the cuts near it.
     """
-    rest = sum(piece.tokens for piece in pieces)
-    if rest <= room:
-        return len(pieces)
-    used, best, best_key = 0, 1, None
-    for count in range(1, len(pieces)):
-        used += pieces[count - 1].tokens
-        if used > room:
-            break
-        if used < room * MINIMUM_FILL or rest - used < room * MINIMUM_REST:
-            best = count if best_key is None else best
-            continue
-        following = pieces[count]
-        words = text[following.start : following.end].encode("utf-8", "surrogatepass")
-        digest = hashlib.blake2b(words, digest_size=8).digest()
-        key = (following.block == pieces[count - 1].block, digest)
-        if best_key is None or key < best_key:
-            best, best_key = count, key
-    return best
+    starts = [0, *accumulate(piece.tokens for piece in pieces)]
+    total, reach = starts[-1], room * REACH
+    keys = [_key(text, pieces, n) for n in range(len(pieces))]
+    cuts = [0]
+    for n in range(1, len(pieces)) if total > room else ():
+        first = bisect_left(starts, starts[n] - reach, 1)
+        last = bisect_right(starts, starts[n] + reach, 1, len(pieces))
+        inside = starts[n] >= reach and total - starts[n] >= reach
+        if inside and keys[n] == min(keys[first:last]):
+            cuts.append(n)
+    for begin, end in pairwise([*cuts, len(pieces)]):
+        yield from (pieces[a:b] for a, b in _divide(begin, end, starts, keys, room))
 
 
-def _pieces(
-    text: str, units: Sequence[Unit], room: int, embedder: Embedder
-) -> list[_Piece]:
+def _divide(
+    begin: int, end: int, starts: Sequence[int], keys: Sequence[_Key], room: int
+) -> Iterator[tuple[int, int]]:
+    """Divides a run of pieces that is too long, again at the smallest key, until all parts fit."""
+    if starts[end] - starts[begin] <= room or end - begin <= 1:
+        if end > begin:
+            yield begin, end
+        return
+    low, high = starts[begin] + room * REACH, starts[end] - room * REACH
+    good = [n for n in range(begin + 1, end) if low <= starts[n] <= high]
+    middle = (starts[begin] + starts[end]) / 2
+    central = min(range(begin + 1, end), key=lambda n: abs(starts[n] - middle))
+    cut = min(good, key=lambda n: keys[n], default=central)
+    yield from _divide(begin, cut, starts, keys, room)
+    yield from _divide(cut, end, starts, keys, room)
+
+
+def _key(text: str, pieces: Sequence[_Piece], number: int) -> _Key:
+    """Orders the boundaries before pieces: paragraphs first, then by the words that follow."""
+    piece = pieces[number]
+    inner = number > 0 and pieces[number - 1].block == piece.block
+    words = text[piece.start : piece.end].encode("utf-8", "surrogatepass")
+    return inner, hashlib.blake2b(words, digest_size=8).digest()
+
+
+def _pieces(text: str, units: Sequence[Unit], room: int, embedder: Embedder) -> list[_Piece]:
     overhead = embedder.count_tokens([""])[0]
     counts = embedder.count_tokens([text[unit.start : unit.end] for unit in units])
     pieces = []

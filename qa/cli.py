@@ -6,6 +6,7 @@ part (or abstained, with --strict), 2 the user can mend it, 3 the library has an
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,6 @@ GLOBAL_OPTIONS = "Everywhere: --library DIR (else QA_LIBRARY, else ./library), -
 app = typer.Typer(
     help="Ask a pile of articles; get a short answer in which every sentence is cited.",
     epilog=GLOBAL_OPTIONS,
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -204,25 +204,24 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
-    import click
-
     try:
-        code = app(_globals_first(arguments), prog_name="qa", standalone_mode=False)
-        return int(code or 0)
-    except QaError as error:
+        code = app(_globals_first(arguments) or ["--help"], prog_name="qa", standalone_mode=False)
+        # Typer turns Ctrl-C into 130; an add that was stopped is done in part.
+        return _explain(KeyboardInterrupt()) if code == 130 else int(code or 0)
+    except (Exception, KeyboardInterrupt) as error:
+        return _explain(error)
+
+
+def _explain(error: BaseException) -> int:
+    from typer.exceptions import TyperException
+
+    if isinstance(error, QaError):
         return _fail(str(error), error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        return 2
-    except click.ClickException as error:
+    if isinstance(error, TyperException):
         return _fail(f"{error.format_message()} See: qa --help", 2)
-    except (KeyboardInterrupt, click.Abort):
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return _fail("Stopped. What was reported as added is safe; run it again to go on.", 1)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        sys.stdout = None  # type: ignore[assignment]  # nothing is left to flush at exit
-        return 0
-    except Exception as error:
-        return _fail(f"This should not have happened: {error!r}. {_keep_trace()}", 2)
+    return _fail(f"This should not have happened: {error!r}. {_keep_trace()}", 2)
 
 
 def _fail(message: str, code: int) -> int:
@@ -280,7 +279,10 @@ def _filters(
     from qa.types import Filters
 
     return Filters(
-        tuple(publisher or ()), _day(after, "--after"), _day(before, "--before"), tuple(article or ())
+        tuple(publisher or ()),
+        _day(after, "--after"),
+        _day(before, "--before"),
+        tuple(article or ()),
     )
 
 
@@ -294,12 +296,14 @@ def _day(text: str | None, option: str) -> Any:
 
 
 def _print(record: Record, text: str) -> None:
-    if not Options.json:
-        typer.echo(text)
-        return
-    import json
+    if Options.json:
+        import json
 
-    typer.echo(json.dumps(record, ensure_ascii=False))
+        text = json.dumps(record, ensure_ascii=False)
+    try:
+        typer.echo(text)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -1,12 +1,20 @@
-"""The JSON that scripts and other programs rely on. Adding a field is free; anything else breaks."""
+"""The JSON that scripts and other programs rely on: adding a field is free, all else breaks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from qa.catalog import Listing
-from qa.types import Answer, Article, ArticleChange, Check, Citation, Hit, IngestReport
+from qa.types import (
+    Answer,
+    Article,
+    ArticleChange,
+    Check,
+    Citation,
+    Hit,
+    IngestReport,
+    Listing,
+)
 
 Record = dict[str, Any]
 

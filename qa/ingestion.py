@@ -128,7 +128,9 @@ class _Run:
         content_hash = article.content_hash
         if article.id in self.hashes:
             if self.hashes[article.id] != content_hash:
-                reason = f"another article of this add has the same id, {article.id}; give it its own"
+                reason = (
+                    f"another article of this add has the same id, {article.id}; give it its own"
+                )
                 self.failed.append(Failure(source or article.id, reason))
             return
         self.hashes[article.id] = content_hash

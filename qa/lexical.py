@@ -7,7 +7,7 @@ ASCII and stemmed for English; Chinese and Japanese text is indexed by character
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +25,7 @@ WRITER_BYTES = 64_000_000
 QUERY_TERMS = 48  # the rarest ones of a longer question; more only add noise and time
 K1 = 1.2  # tantivy's own, for the largest score that a term can reach: idf * (k1 + 1)
 
-_TOKEN = (
-    r"[\p{Han}\p{Hiragana}\p{Katakana}]|\p{N}+(?:[.,]\p{N}+)+|[\p{L}\p{M}\p{N}]+"  # noqa: S105
-)
+_TOKEN = r"[\p{Han}\p{Hiragana}\p{Katakana}]|\p{N}+(?:[.,]\p{N}+)+|[\p{L}\p{M}\p{N}]+"
 # Words that carry no subject; kept in the index, left out of questions.
 STOP_WORDS = frozenset(
     "a about an and any are as at be been but by can could did do does for from had has have he "
@@ -205,5 +203,3 @@ def _analyzer() -> tantivy.TextAnalyzer:
 @lru_cache(maxsize=1)
 def _stemmed_stop_words() -> frozenset[str]:
     return frozenset(_analyzer().analyze(" ".join(STOP_WORDS)))
-
-

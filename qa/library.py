@@ -12,7 +12,7 @@ from typing import Self
 
 from qa import ingestion, store
 from qa.assistant import Assistant
-from qa.catalog import ArticleRecord, Catalog, Listing
+from qa.catalog import ArticleRecord, Catalog
 from qa.embedding import SentenceTransformerEmbedder
 from qa.errors import InputError, LibraryError, ModelError, ModelMismatchError, SettingsError
 from qa.generation.extractive import ExtractiveGenerator
@@ -33,6 +33,7 @@ from qa.types import (
     Filters,
     Hit,
     IngestReport,
+    Listing,
     Passage,
     Turn,
 )
@@ -210,7 +211,9 @@ class Library:
         the configured model, which becomes the library's.
         """
         if not Store.exists(self.path):
-            raise LibraryError(f"There is no library in {self.path}. Add articles first: qa add FOLDER")
+            raise LibraryError(
+                f"There is no library in {self.path}. Add articles first: qa add FOLDER"
+            )
         self.close()
         with store.writing(self.path), store.storage_errors(self.path):
             if embed:
@@ -306,13 +309,15 @@ class Library:
         return Check("embedding model", True, detail)
 
     def _check_fingerprint(self) -> Check:
+        catalog = Catalog(self.path / "catalog.db")
         try:
-            self._matching_store()
-        except (LibraryError, ModelError) as error:
-            return Check("library and model", False, str(error), "See the detail.")
+            stored, configured = catalog.fingerprint, self.embedder.fingerprint
         finally:
-            self.close()
-        return Check("library and model", True, "the library was embedded with this model")
+            catalog.close()
+        if stored == configured:
+            return Check("library and model", True, "the library was embedded with this model")
+        detail = f"the library was embedded with {stored}, the configured model is {configured}"
+        return Check("library and model", False, detail, "Run: qa rebuild --embed")
 
 
 def _checked(text: str, what: str) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qa.catalog import Listing
-    from qa.types import Answer, Article, Check, Citation, Hit, IngestReport
+    from qa.types import Answer, Article, Check, Citation, Hit, IngestReport, Listing
 
 WIDTH = 96
 SNIPPET = 280

@@ -31,7 +31,9 @@ Wants = Literal[
 Period = tuple[int, int]  # first and last month, both inclusive, as 12 * year + (month - 1)
 OPEN_END = 12 * 9999
 
-_TOKEN = re.compile(r"(?:[^\W\d_]\.){2,}|\d+(?:[.,:]\d+)*(?:st|nd|rd|th|s)?|[^\W\d_]+(?:[’'][^\W\d_]+)*")
+_TOKEN = re.compile(
+    r"(?:[^\W\d_]\.){2,}|\d+(?:[.,:]\d+)*(?:st|nd|rd|th|s)?|[^\W\d_]+(?:[’'][^\W\d_]+)*"
+)
 STOP_WORDS = frozenset(
     "a about after again all also am an and any are as at be because been before being between both "
     "but by can could did do does doing done during each either else even ever few for from further "
@@ -87,7 +89,9 @@ _RANGE_SIGN = re.compile(
     r"\s*\)?\s*(?:-|–|—|to|until|till|through|and|up to)\s*(?:the\s+)?(?:\d{1,2}(?:st|nd|rd|th)?\s+(?:of\s+)?)?",
     re.IGNORECASE,
 )
-_STILL_OPEN = re.compile(r"\s*(?:-|–|—|to|until)\s*(?:present|now|today|date)\b|\s*[-–—]\s*(?=[;,)\n]|$)", re.I)
+_STILL_OPEN = re.compile(
+    r"\s*(?:-|–|—|to|until)\s*(?:present|now|today|date)\b|\s*[-–—]\s*(?=[;,)\n]|$)", re.I
+)
 
 _PERSON_NOUNS = frozenset(
     "person people man woman player actor actress singer author writer president mayor minister king "
@@ -212,7 +216,8 @@ def analyse(question: str) -> Question:
 
 
 _NEGATION = re.compile(
-    r"\b(?:not|never|no longer|nor|neither|without|cannot|refus\w+|fail(?:ed|s)? to|nobody|none)\b|n[’']t\b", re.I
+    r"\b(?:not|never|no longer|nor|neither|without|cannot|refus\w+|fail(?:ed|s)? to|nobody|none)\b|n[’']t\b",
+    re.I,
 )
 
 
@@ -227,9 +232,18 @@ def _find_wh(question: str) -> re.Match[str] | None:
     if first and first[0] in _AUXILIARY:
         return None
     found = list(_WH.finditer(question))
-    if len(found) > 1 and found[0].start() > 0 and re.search(r"[,;]\s*(?:\w+\s+)?$", question[: found[-1].start()]):
+    if (
+        len(found) > 1
+        and found[0].start() > 0
+        and re.search(r"[,;]\s*(?:\w+\s+)?$", question[: found[-1].start()])
+    ):
         return found[-1]
-    if len(found) > 1 and found[0].start() == 0 and found[0]["wh"].lower() == "when" and "," in question:
+    if (
+        len(found) > 1
+        and found[0].start() == 0
+        and found[0]["wh"].lower() == "when"
+        and "," in question
+    ):
         return found[-1]  # "When X happened, who ..."
     return found[0] if found else None
 
@@ -253,13 +267,17 @@ def _type(question: str, found: re.Match[str] | None) -> tuple[Wants, str, froze
     return _what(question, rest)
 
 
-def _how(asked: str, question: str, rest: str, used: frozenset[str]) -> tuple[Wants, str, frozenset[str]]:
+def _how(
+    asked: str, question: str, rest: str, used: frozenset[str]
+) -> tuple[Wants, str, frozenset[str]]:
     following = words(rest)
     focus = next((w for w in following[:3] if w not in STOP_WORDS), "")
     if asked == "how long":
         return "duration", "", used
     if asked == "how much":
-        money = _MONEY_VERBS.search(question.lower()) and not re.search(r"\bby how much\b", question, re.I)
+        money = _MONEY_VERBS.search(question.lower()) and not re.search(
+            r"\bby how much\b", question, re.I
+        )
         return ("money" if money else "number"), "", used
     if asked == "how many":
         long = focus in {"years", "days", "months", "weeks", "hours", "minutes"}
@@ -268,13 +286,18 @@ def _how(asked: str, question: str, rest: str, used: frozenset[str]) -> tuple[Wa
 
 
 def _what(question: str, rest: str) -> tuple[Wants, str, frozenset[str]]:
-    """"What" and "which": the noun that follows says the type ("what town", "what is the price")."""
+    """ "What" and "which": the noun that follows says the type ("what town", "what is the price")."""
     following = words(rest)
     if following[:1] and following[0] in _AUXILIARY and "of" not in following[:1]:
         noun = _head_noun([w for w in following[1:] if w != "the"], until_verb=False)
         wants = _noun_type(noun)
         content = [w for w in following[1:] if w not in STOP_WORDS]
-        if wants == "thing" and following[0] in {"is", "are"} and len(content) <= 3 and len(following) <= 6:
+        if (
+            wants == "thing"
+            and following[0] in {"is", "are"}
+            and len(content) <= 3
+            and len(following) <= 6
+        ):
             wants = "definition"
         if wants == "thing" and re.search(r"\b(?:reason|cause[ds]?)\b", rest, re.I):
             wants = "reason"
@@ -320,7 +343,11 @@ def _content(question: str, used: frozenset[str]) -> tuple[tuple[str, ...], tupl
     seen: dict[str, str] = {}
     dates = _date_words(question)
     for word in words(question):
-        if word not in STOP_WORDS and word not in used | dates and (len(word) > 1 or word.isdigit()):
+        if (
+            word not in STOP_WORDS
+            and word not in used | dates
+            and (len(word) > 1 or word.isdigit())
+        ):
             seen.setdefault(stem(word), word)
     return tuple(seen.values()), tuple(seen)
 
@@ -336,7 +363,9 @@ def _names(question: str) -> list[str]:
     capital = [w for w in found[1:] if w[:1].isupper()]
     if len(capital) > 0.8 * max(len(found) - 1, 1) and len(found) > 4:
         return []
-    first = found[:1] if found and found[0][:1].isupper() and normal(found[0]) not in STOP_WORDS else []
+    first = (
+        found[:1] if found and found[0][:1].isupper() and normal(found[0]) not in STOP_WORDS else []
+    )
     return [stem(normal(w)) for w in [*first, *capital] if normal(w) not in MONTHS]
 
 
@@ -380,7 +409,12 @@ def periods(text: str) -> tuple[Period, ...]:
     end = -1
     for match in _DATE.finditer(text):
         low, high = _one_date(match)
-        if spans and end >= 0 and _RANGE_SIGN.fullmatch(text[end : match.start()]) and high >= spans[-1][0]:
+        if (
+            spans
+            and end >= 0
+            and _RANGE_SIGN.fullmatch(text[end : match.start()])
+            and high >= spans[-1][0]
+        ):
             spans[-1] = spans[-1][0], high
         else:
             spans.append((low, high))
@@ -393,7 +427,9 @@ def periods(text: str) -> tuple[Period, ...]:
 def _one_date(match: re.Match[str]) -> Period:
     year = int(match["year"])
     if match["month"]:
-        month = next((n for name, n in MONTHS.items() if name.startswith(match["month"][:3].lower())), 0)
+        month = next(
+            (n for name, n in MONTHS.items() if name.startswith(match["month"][:3].lower())), 0
+        )
         return 12 * year + month, 12 * year + month
     if match["decade"]:
         return 12 * year, 12 * (year + (100 if year % 100 == 0 and year < 1900 else 10)) - 1

@@ -120,4 +120,3 @@ def _hits(
         raw = {leg: found[key] for leg, found in legs.items() if key in found}
         hits.append(Hit(passage, article, scores[key], ranks, raw))
     return hits[:k]
-

@@ -102,7 +102,9 @@ def rank(question: str, hits: Sequence[Hit], statistics: TermStatistics) -> list
         score = _probability("sentence", row)
         key = (place.hit.article.id, place.start, place.end)
         if key not in scored or scored[key].score < score:
-            scored[key] = Candidate(place.hit, place.start, place.end, score, row, _neighbour(place))
+            scored[key] = Candidate(
+                place.hit, place.start, place.end, score, row, _neighbour(place)
+            )
     return sorted(scored.values(), key=lambda c: -c.score)
 
 
@@ -230,7 +232,9 @@ _LEANING_START = re.compile(
     r"the (?:former|latter|same))\b",
     re.IGNORECASE,
 )
-_EMPTY_IT = re.compile(r"it (?:is|was|has been|had been) (?:not )?(?:\w+ )?(?:that|to|who)\b", re.IGNORECASE)
+_EMPTY_IT = re.compile(
+    r"it (?:is|was|has been|had been) (?:not )?(?:\w+ )?(?:that|to|who)\b", re.IGNORECASE
+)
 
 
 def leans(text: str) -> bool:
@@ -273,13 +277,18 @@ _MARKERS: dict[str, re.Pattern[str]] = {
         r"prevent|protect|reduce|keep|save|help|give|raise|ensure|improve|meet|be)|in response|prompted)\b",
         re.I,
     ),
-    "method": re.compile(r"\b(?:by \w+ing|by (?:means|the|a)|using|through|via|with|thus|in order|works?)\b", re.I),
+    "method": re.compile(
+        r"\b(?:by \w+ing|by (?:means|the|a)|using|through|via|with|thus|in order|works?)\b", re.I
+    ),
     "definition": re.compile(
-        r"^.{0,90}?\b(?:is|are|was|were|refers? to|means?|called|known as|defined|consists? of)\b", re.I | re.S
+        r"^.{0,90}?\b(?:is|are|was|were|refers? to|means?|called|known as|defined|consists? of)\b",
+        re.I | re.S,
     ),
     "yesno": re.compile(r"\b(?:not|no|never|will|has|have|was|were|is|are|did|can)\b", re.I),
 }
-_PLACE_WORDS = frozenset("in at from near to into outside of on across around off beside between to towards".split())
+_PLACE_WORDS = frozenset(
+    "in at from near to into outside of on across around off beside between to towards".split()
+)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -296,7 +305,12 @@ def _typed(text: str, wants: str) -> tuple[tuple[int, float], ...]:
 
 
 def _is_year(token: str) -> bool:
-    return len(token) in (4, 5) and token[:4].isdigit() and token[4:] in ("", "s") and "1000" <= token[:4] < "2100"
+    return (
+        len(token) in (4, 5)
+        and token[:4].isdigit()
+        and token[4:] in ("", "s")
+        and "1000" <= token[:4] < "2100"
+    )
 
 
 def _dates(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
@@ -342,8 +356,15 @@ def _durations(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
 def _names(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
     for at, token in enumerate(raw):
         word = normal(token)
-        if token[0].isupper() and word not in MONTHS and word not in _WEEKDAYS and word not in STOP_WORDS:
-            run = (at > 0 and raw[at - 1][0].isupper()) or (at + 1 < len(raw) and raw[at + 1][0].isupper())
+        if (
+            token[0].isupper()
+            and word not in MONTHS
+            and word not in _WEEKDAYS
+            and word not in STOP_WORDS
+        ):
+            run = (at > 0 and raw[at - 1][0].isupper()) or (
+                at + 1 < len(raw) and raw[at + 1][0].isupper()
+            )
             if at or run:
                 yield at, 1.0 if run else 0.7
 
@@ -356,7 +377,7 @@ def _locations(raw: Sequence[str], text: str) -> Iterable[tuple[int, float]]:
 
 # -- features -------------------------------------------------------------------------------------
 
-TYPES = ("date", "number", "money", "place", "person", "duration", "reason", "method", "definition", "thing")
+TYPES = tuple("date number money place person duration reason method definition thing".split())
 _SUPERLATIVE = re.compile(
     r"\b(first|last|second|third|only|original|oldest|youngest|earliest|final|next|main|most|least|best|"
     r"worst|\w{3,}est)\b",
@@ -364,18 +385,26 @@ _SUPERLATIVE = re.compile(
 )
 _NOT_SUPERLATIVE = frozenset("west forest interest request protest contest harvest guest priest arrest invest suggest "
                              "honest midwest everest test rest latest nest budapest tempest conquest quest".split())  # fmt: skip
-_OPPOSITES = [
-    frozenset(pair.split())
-    for pair in (
-        "rise fall|increase decrease|increase reduce|raise lower|open close|win lose|won lost|before after|"
-        "start end|begin end|largest smallest|highest lowest|first last|more less|most least|north south|"
-        "east west|oldest youngest|buy sell|bought sold|accept reject|approve reject|arrive leave|male female|"
-        "above below|early late|join leave|add remove|allow ban|support oppose|maximum minimum|major minor|"
-        "upper lower|internal external|longest shortest|best worst|son daughter|father mother|birth death|"
-        "born died|success failure|strong weak|hot cold|inside outside|victory defeat"
-    ).split("|")
-]
-_OPPOSITE_STEMS = [frozenset(stem(word) for word in pair) for pair in _OPPOSITES]
+
+
+@lru_cache(maxsize=1)
+def _opposites() -> Mapping[str, frozenset[str]]:
+    return _both_ways(model()["opposites"])
+
+
+@lru_cache(maxsize=1)
+def _related() -> Mapping[str, frozenset[str]]:
+    return _both_ways(model()["related"])
+
+
+def _both_ways(listed: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """A table that names each pair of stems once, made symmetric."""
+    found: dict[str, set[str]] = {}
+    for one, others in listed.items():
+        for other in others.split():
+            found.setdefault(one, set()).add(other)
+            found.setdefault(other, set()).add(one)
+    return {one: frozenset(others) for one, others in found.items()}
 
 
 def _superlatives(text: str) -> frozenset[str]:
@@ -397,11 +426,12 @@ def _one_row(weighted: Weighted, place: Place) -> dict[str, float]:
     text = place.hit.article.text[place.start : place.end]
     own = read(text)
     before = _text(place.hit, place.previous)
+    frame = read(place.hit.article.title).all | read(place.heading).all
     return {
-        **_overlap(weighted, place, own, before),
+        **_overlap(weighted, place, own, before, frame),
         **_order(weighted, own),
         **_answer_type(weighted.question, text, own),
-        **_conflicts(weighted, text, own),
+        **_conflicts(weighted, text, own, before, frame),
         **_time(weighted.question, place, text, before),
         **_shape(place, text, own),
         **_hit(weighted, place),
@@ -420,9 +450,10 @@ def _part(wanted: Sequence[str], stems: frozenset[str]) -> float:
     return sum(term in stems for term in wanted) / len(wanted) if wanted else 0.0
 
 
-def _overlap(weighted: Weighted, place: Place, own: Read, before: str) -> dict[str, float]:
+def _overlap(
+    weighted: Weighted, place: Place, own: Read, before: str, frame: frozenset[str]
+) -> dict[str, float]:
     asked = weighted.question
-    frame = read(place.hit.article.title).all | read(place.heading).all
     passage = read(place.hit.passage.text).all
     near = own.all | read(before).all
     coverage, wide, widest = (
@@ -434,12 +465,14 @@ def _overlap(weighted: Weighted, place: Place, own: Read, before: str) -> dict[s
         "coverage_title": wide - _covered(weighted, near),
         "coverage_passage": widest - wide,
         "coverage_similar": _similar(weighted, own.all),
+        "coverage_related": _related_share(weighted, own.all),
         "rarest_missing": float(bool(weighted.rarest) and weighted.rarest not in own.all),
-        "rarest_absent": float(bool(weighted.rarest) and weighted.rarest not in near | frame | passage),
+        "rarest_absent": float(
+            bool(weighted.rarest) and weighted.rarest not in near | frame | passage
+        ),
         "names_sentence": _part(asked.names, own.all),
         "names_around": _part(asked.names, near | frame) - _part(asked.names, own.all),
-        "names_absent": _part([n for n in asked.names if n not in near | frame | passage], frozenset(asked.names))
-        and 1 - _part(asked.names, near | frame | passage),
+        "names_absent": 1 - _part(asked.names, near | frame | passage) if asked.names else 0.0,
         "numbers_sentence": _part(asked.numbers, own.all),
         "numbers_missing": 1 - _part(asked.numbers, own.all) if asked.numbers else 0.0,
         "focus": float(bool(asked.focus) and asked.focus in own.all),
@@ -453,6 +486,13 @@ def _similar(weighted: Weighted, stems: frozenset[str]) -> float:
     missing = [t for t in weighted.share if t not in stems and len(t) >= 5 and t.isalpha()]
     starts = {s[:5] for s in stems if len(s) >= 5} if missing else set()
     return sum(weighted.share[t] for t in missing if t[:5] in starts)
+
+
+def _related_share(weighted: Weighted, stems: frozenset[str]) -> float:
+    """Idf share of the terms that are not in the sentence but have a related word there."""
+    return sum(
+        share for term, share in weighted.share.items() if term not in stems and _has_related(term, stems)
+    )
 
 
 def _order(weighted: Weighted, own: Read) -> dict[str, float]:
@@ -477,7 +517,11 @@ def _order(weighted: Weighted, own: Read) -> dict[str, float]:
 def _answer_type(asked: Question, text: str, own: Read) -> dict[str, float]:
     """Whether the sentence holds something of the wanted type that the question does not name."""
     known = frozenset(asked.terms) | read(asked.text).all
-    found = [(at, s) for at, s in _typed(text, asked.wants) if asked.wants in _MARKERS or own.stems[at] not in known]
+    found = [
+        (at, s)
+        for at, s in _typed(text, asked.wants)
+        if asked.wants in _MARKERS or own.stems[at] not in known
+    ]
     strength = max((s for _, s in found), default=0.0)
     row = {f"type_{kind}": strength if kind == asked.wants else 0.0 for kind in TYPES}
     matched = [i for i, s in enumerate(own.stems) if s in known and s in asked.terms]
@@ -485,29 +529,65 @@ def _answer_type(asked: Question, text: str, own: Read) -> dict[str, float]:
     row["type_near"] = math.exp(-gap / 5) if asked.wants not in _MARKERS else 0.0
     strict = asked.wants in {"date", "number", "money", "duration", "person"}
     row["type_missing"] = float(strict and strength < 0.35)
-    focus_at = [i for i, s in enumerate(own.stems) if s == asked.focus] if asked.wants == "number" else []
+    focus_at = (
+        [i for i, s in enumerate(own.stems) if s == asked.focus] if asked.wants == "number" else []
+    )
     row["number_of_focus"] = float(any(0 < i - at <= 4 for at, _ in found for i in focus_at))
     return row
 
 
-def _conflicts(weighted: Weighted, text: str, own: Read) -> dict[str, float]:
+_DENYING = ("un", "in", "non", "im", "dis", "ir")
+
+
+def _is_denied(term: str, stems: frozenset[str]) -> bool:
+    """Whether the opposite of a term stands there: an antonym, or the term with or without "un-"."""
+    if not _opposites().get(term, frozenset()).isdisjoint(stems):
+        return True
+    bare = {term.removeprefix(prefix) for prefix in _DENYING if term.startswith(prefix) and len(term) > 6}
+    return not stems.isdisjoint(bare | {prefix + term for prefix in _DENYING if len(term) > 3})
+
+
+def _has_related(term: str, stems: frozenset[str]) -> bool:
+    return not _related().get(term, frozenset()).isdisjoint(stems)
+
+
+def _substituted(terms: Sequence[str], own: Read) -> list[str]:
+    """Missing terms whose neighbours in the question stand close together around another word.
+
+    "What attracts a helper B cell" against "attracts a helper T cell": the sentence speaks of
+    something else.
+    """
+    found = []
+    for left, term, right in zip(terms, terms[1:], terms[2:], strict=False):
+        if term not in own.all and left in own.all and right in own.all:
+            at = [i for i, s in enumerate(own.stems) if s == left]
+            if any(right in own.stems[i + 2 : i + 5] for i in at):
+                found.append(term)
+    return found
+
+
+def _conflicts(weighted: Weighted, text: str, own: Read, before: str, frame: frozenset[str]) -> dict[str, float]:
     asked = weighted.question
-    terms = frozenset(asked.terms)
     wanted = _superlatives(asked.text)
-    opposed = any(
-        len(pair & terms) == 1 and len(pair & own.all) == 1 and not pair & terms & own.all for pair in _OPPOSITE_STEMS
-    )
+    missing = [term for term in asked.terms if term not in own.all]
+    covered = own.all | read(before).all | frame
+    heavy = (weighted.share[t] for t in missing if t not in covered and not _has_related(t, covered))
     return {
+        "heaviest_missing": max(heavy, default=0.0),
+        "substituted": sum(weighted.share[t] for t in _substituted(asked.terms, own)),
+        "other_name": float(any(n in missing for n in asked.names) and bool(_typed(text, "person"))),
         "negation_differs": float(is_negative(text) != asked.negative),
         "negation_missed": float(asked.negative and not is_negative(text)),
-        "opposite": float(opposed),
+        "opposite": float(any(_is_denied(term, own.all) for term in missing)),
         "superlative": float(bool(wanted) and wanted <= _superlatives(text)),
         "superlative_missing": float(bool(wanted) and not wanted & _superlatives(text)),
     }
 
 
 def _time(asked: Question, place: Place, text: str, before: str) -> dict[str, float]:
-    row = dict.fromkeys(("period", "period_exact", "period_misses", "period_before", "period_dateless"), 0.0)
+    row = dict.fromkeys(
+        ("period", "period_exact", "period_misses", "period_before", "period_dateless"), 0.0
+    )
     if asked.period:
         spans = periods(text)
         inside = max((_overlaps(asked.period, span) for span in spans), default=0.0)
@@ -515,10 +595,21 @@ def _time(asked: Question, place: Place, text: str, before: str) -> dict[str, fl
         row["period_exact"] = float(any(_same_years(asked.period, span) for span in spans))
         row["period_misses"] = float(bool(spans) and not inside)
         row["period_dateless"] = float(not spans)
-        row["period_before"] = 0.0 if spans else max((_overlaps(asked.period, s) for s in periods(before)), default=0.0)
+        row["period_before"] = (
+            0.0
+            if spans
+            else max((_overlaps(asked.period, s) for s in periods(before)), default=0.0)
+        )
     published = place.hit.article.published
     year = int(published[:4]) if published and published[:4].isdigit() else 0
-    row["published_in_period"] = float(bool(asked.period and year and asked.period[0] <= 12 * year + 11 and asked.period[1] >= 12 * year))
+    row["published_in_period"] = float(
+        bool(
+            asked.period
+            and year
+            and asked.period[0] <= 12 * year + 11
+            and asked.period[1] >= 12 * year
+        )
+    )
     row["newest"] = (year - 2000) / 50 if asked.newest and year else 0.0
     return row
 
@@ -542,9 +633,9 @@ def _shape(place: Place, text: str, own: Read) -> dict[str, float]:
         "short": float(size < 6),
         "order": place.order,
         "lead": float(place.start < 300),
-        "question_form": float(text.rstrip("\"”’ ").endswith("?")),
+        "question_form": float(text.rstrip('"”’ ').endswith("?")),
         "leans": float(leans(text)),
-        "quotation": float(any(mark in text for mark in "“”\"")),
+        "quotation": float(any(mark in text for mark in '“”"')),
         "table": float(place.kind == "table"),
         "new_words": math.log(1 + len(own.content)),
     }
@@ -560,16 +651,18 @@ def _hit(weighted: Weighted, place: Place) -> dict[str, float]:
     }
 
 
-CASE = (
-    "coverage", "coverage_previous", "coverage_title", "coverage_passage", "coverage_similar", "rarest_missing",
-    "rarest_absent", "names_sentence", "names_around", "names_absent", "numbers_missing", "focus", "verb",
-    "verb_missing", "pairs", "in_order", "density", "type_near", "type_missing", "number_of_focus",
-    "negation_differs", "opposite", "superlative_missing", "period", "period_exact", "period_misses",
-    "period_dateless", "period_before", "length", "leans", "hit_rank",
-)  # fmt: skip
+CASE = tuple(
+    "coverage coverage_previous coverage_title coverage_passage coverage_similar coverage_related "
+    "rarest_missing rarest_absent names_sentence names_around names_absent numbers_missing focus verb "
+    "verb_missing pairs in_order density type_near type_missing number_of_focus negation_differs opposite "
+    "heaviest_missing substituted other_name superlative_missing period period_exact period_misses "
+    "period_dateless period_before length leans hit_rank".split()
+)
 
 
-def case_features(weighted: Weighted, ranked: Sequence[Candidate], hits: Sequence[Hit]) -> dict[str, float]:
+def case_features(
+    weighted: Weighted, ranked: Sequence[Candidate], hits: Sequence[Hit]
+) -> dict[str, float]:
     """One row for the whole case, all features of ``selection.json`` under ``confidence``."""
     best, asked = ranked[0], weighted.question
     row = {f"best_{name}": best.features[name] for name in CASE}
@@ -584,7 +677,13 @@ def case_features(weighted: Weighted, ranked: Sequence[Candidate], hits: Sequenc
         "no_dense": float(not dense),
         "unknown_terms": weighted.unknown,
         "terms": math.log(1 + len(asked.terms)),
-        "anywhere": max((_covered(weighted, read(h.passage.text).all | read(h.article.title).all) for h in hits), default=0.0),
+        "anywhere": max(
+            (
+                _covered(weighted, read(h.passage.text).all | read(h.article.title).all)
+                for h in hits
+            ),
+            default=0.0,
+        ),
         "names_asked": float(bool(asked.names)),
         "period_asked": float(bool(asked.period)),
     }

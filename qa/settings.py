@@ -17,10 +17,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from qa.embedding import DEFAULT_MODEL
 from qa.errors import SettingsError
 
 PREFIX = "QA_"
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 class Settings(BaseSettings):
@@ -79,7 +79,9 @@ def load_settings(**options: Any) -> Settings:
     except ValidationError as error:
         raise SettingsError(_explain(error)) from error
     except ValueError as error:  # qa.toml is no TOML, or a list in the environment is no JSON
-        raise SettingsError(f"The settings cannot be read: {error}. Mend qa.toml or {PREFIX}*.") from error
+        raise SettingsError(
+            f"The settings cannot be read: {error}. Mend qa.toml or {PREFIX}*."
+        ) from error
     for name, what in _NOT_YET.items():
         if getattr(settings, name):
             raise SettingsError(

@@ -209,7 +209,7 @@ class ArticleChange:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What one ``add`` did. ``vanished`` are articles whose source is gone, still in the library."""
+    """What one ``add`` did; ``vanished``: articles whose source is gone, still in the library."""
 
     articles: tuple[ArticleChange, ...] = ()
     failed: tuple[Failure, ...] = ()
@@ -218,6 +218,21 @@ class IngestReport:
 
     def count(self, status: Change) -> int:
         return sum(change.status == status for change in self.articles)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One article without its text, for lists; ``passages`` is a count."""
+
+    id: str
+    title: str
+    url: str | None
+    publisher: str | None
+    author: str | None
+    published: str | None
+    passages: int
+    source: str
+    characters: int
 
 
 @dataclass(frozen=True, slots=True)

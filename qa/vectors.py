@@ -10,14 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from qa.dates import day_number, day_range
 from qa.errors import LibraryError
 from qa.types import Article, Filters, Passage
 
 if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
+    from chromadb.api.client import Client
     from chromadb.api.models.Collection import Collection
 
     from qa.protocols import Vectors
@@ -31,7 +31,7 @@ class VectorIndex:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._client: ClientAPI | None = None
+        self._client: Client | None = None
         self.reopen()
 
     def reopen(self) -> None:
@@ -71,12 +71,14 @@ class VectorIndex:
 
     def upsert(self, rows: Iterable[tuple[Passage, Article, Vectors]]) -> None:
         """Adds vectors or replaces those of the same passage id."""
+        import numpy as np
+
         pending = list(rows)
         for at in range(0, len(pending), ROWS_A_CALL):
             batch = pending[at : at + ROWS_A_CALL]
             self._collection.upsert(
                 ids=[passage.id for passage, _, _ in batch],
-                embeddings=[vector for _, _, vector in batch],
+                embeddings=np.stack([vector for _, _, vector in batch]),
                 metadatas=[_metadata(article) for _, article, _ in batch],
             )
 
@@ -87,11 +89,13 @@ class VectorIndex:
 
     def search(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[str, float]]:
         """Passage ids with their cosine similarity, -1 to 1, nearest first."""
+        import numpy as np
+
         wanted = min(k, self.count())
         if wanted == 0:
             return []
         found = self._collection.query(
-            query_embeddings=[vector],
+            query_embeddings=vector[np.newaxis],
             n_results=wanted,
             where=_where(filters),
             include=["distances"],
@@ -120,7 +124,11 @@ def probe(path: Path) -> str:
     )
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=300
+            [sys.executable, "-c", code, str(path)],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
     except subprocess.TimeoutExpired:
         return "it does not open within five minutes"
@@ -130,11 +138,12 @@ def probe(path: Path) -> str:
     return lines[-1] if lines else f"opening it ends the process (code {done.returncode})"
 
 
-def _open_client(path: Path) -> ClientAPI:
+def _open_client(path: Path) -> Client:
     import chromadb
+    from chromadb.config import Settings
 
-    settings = chromadb.Settings(anonymized_telemetry=False, allow_reset=False)
-    return chromadb.PersistentClient(path=str(path), settings=settings)
+    settings = Settings(anonymized_telemetry=False, allow_reset=False)
+    return cast("Client", chromadb.PersistentClient(path=str(path), settings=settings))
 
 
 def _metadata(article: Article) -> dict[str, str | int]:

@@ -6,7 +6,6 @@ the next line, row or file goes on.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from qa.errors import UnreadableError
 from qa.loading import csv, html, jsonl, markdown, pdf, text
 from qa.loading.discovery import SUFFIXES, discover
 from qa.loading.fields import row_article
-from qa.loading.reading import printable
+from qa.loading.reading import absolute, is_folder, printable
 from qa.types import Article, Failure
 
 __all__ = ["SUFFIXES", "Loaded", "discover", "load"]
@@ -44,7 +43,7 @@ class Loaded:
 
 def load(path: Path) -> Iterator[Loaded]:
     """The articles of one file, in its order."""
-    path = Path(os.path.abspath(path))
+    path = absolute(path)
     source = printable(path)
     try:
         if path.suffix.lower() in _MANY_ARTICLES:
@@ -57,10 +56,10 @@ def load(path: Path) -> Iterator[Loaded]:
 
 
 def _one_article(path: Path) -> Article:
-    if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):
-        raise UnreadableError("permission denied to list the folder; make it readable")
     if path.suffix.lower() not in _ONE_ARTICLE:
-        raise UnreadableError("this kind of file cannot be read")
+        what = "the folder may not be listed (permission denied); make it readable"
+        # A folder here is one that discover could not look into.
+        raise UnreadableError(what if is_folder(path) else "this kind of file cannot be read")
     return _ONE_ARTICLE[path.suffix.lower()](path)
 
 

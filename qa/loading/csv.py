@@ -91,4 +91,5 @@ def _fields(header: list[str], cells: list[str]) -> Row:
     named = dict(zip(header, (unix_lines(cell) for cell in cells), strict=False))
     fields = with_aliases({name: cell for name, cell in named.items() if cell})
     column = next(name for name in _TEXT_COLUMNS if name in header)
-    return {**fields, "text": fields.pop(column, None)}
+    text = fields.pop(column, None)
+    return {**fields, "text": text}

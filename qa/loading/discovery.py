@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qa.errors import InputError
+from qa.loading.reading import absolute, is_folder
 
 SUFFIXES: frozenset[str] = frozenset({".txt", ".md", ".html", ".htm", ".pdf", ".jsonl", ".csv"})
 
@@ -25,7 +26,7 @@ def discover(source: str) -> list[Path]:
             f"{source}: web addresses cannot be added yet; save the page as .html and add the file"
         )
     path = _existing(source)
-    if os.path.isdir(path):
+    if is_folder(path):
         return _files_below(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(
@@ -37,7 +38,7 @@ def discover(source: str) -> list[Path]:
 def _existing(source: str) -> Path:
     if not source.strip():
         raise InputError("no file or folder was named; give the path of one")
-    path = Path(os.path.abspath(source))
+    path = absolute(source)
     # A link to nowhere exists as a name; loading it says what is wrong with it.
     if not os.path.lexists(path):
         raise InputError(
@@ -67,7 +68,7 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
     for path in entries:
         if path.name.startswith(".") or path.name == "__pycache__":
             continue
-        if os.path.isdir(path):
+        if is_folder(path):
             yield from _walk(path, seen)
         elif path.suffix.lower() in SUFFIXES:
             yield path

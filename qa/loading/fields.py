@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ _MAX_DEPTH = 50
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _TEXT_FIELDS = ("title", "author", "language", "url")
-_ARTICLE_FIELDS = {*_TEXT_FIELDS, "id", "text", "published", "updated"}
+_ARTICLE_FIELDS = {*_TEXT_FIELDS, "id", "published", "updated"}
 _BIDI_CONTROLS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -45,7 +45,8 @@ def row_article(fields: Mapping[str, object]) -> Article:
         raise UnreadableError(f'"text" must be a string, it is {_kind(text)}')
     if not text.strip():
         raise UnreadableError('"text" is empty')
-    return _article(fields, text, first_words(text), None, b"")
+    others = {key: value for key, value in fields.items() if key != "text"}
+    return _article(others, text, first_words(text), None, b"")
 
 
 def with_aliases(fields: Mapping[str, object]) -> dict[str, object]:
@@ -92,7 +93,7 @@ def _article(
 ) -> Article:
     clean = without_surrogates(text)
     given = {key: _text_field(fields, key) for key in _TEXT_FIELDS}
-    title = without_surrogates(_one_line(given["title"] or fallback)[:MAX_TITLE])
+    title = without_surrogates(given["title"] or _one_line(fallback) or "Untitled")[:MAX_TITLE]
     url = given["url"] if given["url"] and _is_web_address(given["url"]) else None
     publisher_key = "source" if _is_blank(fields.get("publisher")) else "publisher"
     metadata = _metadata(fields, {*_ARTICLE_FIELDS, publisher_key})
@@ -155,7 +156,9 @@ def _given_id(value: object) -> str | None:
 def _derived_id(url: str | None, title: str, text: str, stem: str | None, place: bytes) -> str:
     """An id that stays the same over re-adding: from the link, else the place, else the words."""
     if url:
-        return f"{slug(title)}-{_digest(url.encode())}"
+        parts = urlsplit(url)
+        page = PurePosixPath(parts.path).stem  # not the title, which a correction may change
+        return f"{slug(page or parts.netloc)}-{_digest(url.encode())}"
     if stem is not None:
         return f"{slug(without_surrogates(stem))}-{_digest(place)}"
     return f"{slug(title)}-{_digest((title + text).encode())}"

@@ -17,9 +17,8 @@ def read(path: Path) -> Iterator[tuple[int, Row]]:
     """Every line that is not blank, counted from 1."""
     some = False
     with opened(path) as stream:
-        for number, line in enumerate(_lines(stream), 1):
-            if number == 1:
-                line = _first_line(line)
+        for number, raw in enumerate(_lines(stream), 1):
+            line = _first_line(raw) if number == 1 else raw
             if line.strip():
                 some = True
                 yield number, _parse(line)

@@ -63,26 +63,25 @@ def first_heading(text: str) -> str:
 
 
 def _looks_like_fields(block: str) -> bool:
-    return bool(re.match(r"\s*[A-Za-z_][\w-]*:(\s|$)", block))
+    """It begins with ``name:``, perhaps below comments; prose with a colon in it does not."""
+    return bool(re.match(r"""(?:\s*#[^\n]*\n)*\s*["']?[^\W\d][\w.-]*["']?\s*:(\s|$)""", block))
 
 
 def _yaml_fields(block: str) -> dict[str, object] | None:
     """The fields, or None where the block is text between two rules."""
     import yaml
 
+    if block.strip() and not _looks_like_fields(block):
+        return None
     try:
         typed = _load(block, _typed_loader())
         written = _load(block, yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        if not _looks_like_fields(block):
-            return None
         raise UnreadableError(f"broken front matter ({_brief(error)}); {_HOW_TO_MEND}") from error
     if not isinstance(typed, dict):
         return None if typed is not None else {}
-    if not isinstance(written, dict) or len(written) != len(typed):
-        raise UnreadableError(f"front matter uses YAML that has no plain form; {_HOW_TO_MEND}")
-    pairs = zip(typed.items(), written.items(), strict=True)
-    return {name: _chosen(name, value, raw) for (_, value), (name, raw) in pairs}
+    raw = written if isinstance(written, dict) else {}
+    return {str(name): _chosen(str(name), value, raw.get(name)) for name, value in typed.items()}
 
 
 def _chosen(name: str, typed: object, written: object) -> object:

@@ -30,21 +30,10 @@ _BULLET = re.compile(r"(?:[•‣▪●·*\u2013-]|\(?\d{1,2}[.)])\s")
 
 
 def read(path: Path) -> Article:
-    import pypdf
-
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     data = read_bytes(path, MAX_PDF_BYTES)
     if not data.strip():
         raise UnreadableError("the file is empty")
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(data))
-        _unlock(reader)
-        pages = [page.extract_text() for page in reader.pages]
-        info = {key: _info(reader, key) for key in ("title", "author")}
-    except UnreadableError:
-        raise
-    except Exception as error:  # A broken file makes pypdf fail in all kinds of ways.
-        raise UnreadableError(f"broken PDF ({_brief(error)}); try to save it anew") from error
+    pages, info = _parsed(data)
     text = joined(without_furniture([_page_lines(page) for page in pages]))
     if not text:
         raise UnreadableError("no text in it, only images (a scan?); run text recognition first")
@@ -52,18 +41,25 @@ def read(path: Path) -> Article:
     return file_article(path, {"author": info["author"]}, text, title)
 
 
-def _unlock(reader: PdfReader) -> None:
-    """Files that only restrict printing or copying open with an empty password."""
+def _parsed(data: bytes) -> tuple[list[str], dict[str, str | None]]:
+    """The text of each page, and what the document says about itself."""
+    import pypdf
     from pypdf.errors import DependencyError
 
-    if not reader.is_encrypted:
-        return
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     try:
-        opened = reader.decrypt("")
+        reader = pypdf.PdfReader(io.BytesIO(data))
+        # Files that only restrict printing or copying open with an empty password.
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise UnreadableError("encrypted; save a copy without a password")
+        pages = [page.extract_text() for page in reader.pages]
+        return pages, {key: _info(reader, key) for key in ("title", "author")}
+    except UnreadableError:
+        raise
     except DependencyError as error:
         raise UnreadableError("encrypted with AES; pip install cryptography to read it") from error
-    if not opened:
-        raise UnreadableError("encrypted; save a copy without a password")
+    except Exception as error:  # A broken file makes pypdf fail in all kinds of ways.
+        raise UnreadableError(f"broken PDF ({_brief(error)}); try to save it anew") from error
 
 
 def _info(reader: PdfReader, key: str) -> str | None:
@@ -93,28 +89,40 @@ def _trimmed(lines: list[str]) -> list[str]:
 def without_furniture(pages: list[list[str]]) -> list[str]:
     """The lines of all pages without headers, footers and page numbers.
 
-    A line is one of them when it stands at the edge of at least three pages and of two in five,
-    numbers aside; a document of one or two pages keeps every line.
+    A line is one of them that stands at the edge of at least three pages and of two in five, word
+    for word or with a number that counts the pages. Rows of a table that goes on over pages look
+    much alike, but none of their numbers grows by one a page.
     """
     edges: Counter[str] = Counter()
-    for page in pages:
-        edges.update({_pattern(line) for line in page[:_EDGE_LINES] + page[-_EDGE_LINES:]})
+    for number, page in enumerate(pages):
+        at_edge = {*page[:_EDGE_LINES], *page[-_EDGE_LINES:]}
+        edges.update({form for line in at_edge for form in _forms(line, number)})
     often = max(3, len(pages) * 0.4)
-    furniture = {p for p, n in edges.items() if n >= often and 0 < len(p) <= _FURNITURE_LENGTH}
-    return [line for page in pages for line in _without_edges(page, furniture)]
+    furniture = {form for form, count in edges.items() if count >= often}
+    kept = (_without_edges(page, number, furniture) for number, page in enumerate(pages))
+    return [line for page in kept for line in page]
 
 
-def _pattern(line: str) -> str:
-    return re.sub(r"\d+", "#", line)
+def _forms(line: str, page: int) -> set[str]:
+    """The line itself, and with each of its numbers in turn counted from the number of the page."""
+    if not 0 < len(line) <= _FURNITURE_LENGTH:
+        return set()
+    counted = {
+        f"{line[: m.start()]}\0{int(m[0]) - page}\0{line[m.end() :]}"
+        for m in re.finditer(r"(?<!\d)\d{1,5}(?!\d)", line)
+    }
+    return {line, *counted}
 
 
-def _without_edges(page: list[str], furniture: set[str]) -> list[str]:
-    last = len(page) - _EDGE_LINES
-    return [
-        line
-        for number, line in enumerate(page)
-        if not ((number < _EDGE_LINES or number >= last) and _pattern(line) in furniture)
-    ]
+def _without_edges(page: list[str], number: int, furniture: set[str]) -> list[str]:
+    """Without its outermost lines while they are furniture: text has no furniture beyond it."""
+    is_furniture = [bool(furniture & _forms(line, number)) for line in page]
+    first, last = 0, len(page)
+    while first < min(_EDGE_LINES, last) and is_furniture[first]:
+        first += 1
+    while last > max(first, len(page) - _EDGE_LINES) and is_furniture[last - 1]:
+        last -= 1
+    return page[first:last]
 
 
 def joined(lines: list[str]) -> str:

@@ -26,6 +26,11 @@ _BOMS = (
 )
 # What browsers do: pages that declare Latin-1 or ASCII are read as Windows-1252.
 _DECLARED_AS = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "ascii": "cp1252"}
+# What browsers know; among the rest are code pages of mainframes that fit nearly any bytes.
+_GUESSES = [
+    *(f"cp{number}" for number in (1250, 1251, 1252, 1253, 1254, 1255, 1256, 1257, 1258, 874)),
+    *("koi8_r", "koi8_u", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
+]
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
 _REASONS = {
     errno.EACCES: "permission denied; make it readable for this user",
@@ -100,6 +105,16 @@ def encoding_of(data: bytes, declared: str | None = None) -> str:
     return _guess(data)
 
 
+def absolute(path: str | Path) -> Path:
+    """Without ``..``, but links stay: a file keeps the name that the user knows."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def is_folder(path: Path) -> bool:
+    """False also where the path may not be looked at, which Path.is_dir raises for."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def printable(path: Path) -> str:
     """A path as text that can be printed and stored, whatever bytes the name is made of."""
     return os.fsencode(path).decode("utf-8", "replace")
@@ -145,7 +160,10 @@ def _guess(data: bytes) -> str:
     if len(data) > SAMPLE_BYTES:
         # At a line end, or a character cut in two would rule the right encoding out.
         sample = sample[: sample.rfind(b"\n") + 1] or sample
-    best = from_bytes(sample).best()
+    matches = from_bytes(sample, cp_isolation=_GUESSES)
+    best = matches.best()
     if best is None:
         raise UnreadableError("not a text file (no known character encoding fits)")
-    return best.encoding
+    # Short texts fit several code pages equally well: then the one that is by far the commonest.
+    fitting = {e for m in matches if m.chaos <= best.chaos + 0.02 for e in m.could_be_from_charset}
+    return "cp1252" if "cp1252" in fitting else best.encoding

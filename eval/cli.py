@@ -1,0 +1,259 @@
+"""``python -m eval``: one short function a command.
+
+Data goes to standard output, progress and messages to standard error. Exit codes: 0 done, 1 done in
+part (some questions failed, or it was stopped) or, for ``gate``, a loss, 2 the user can mend it,
+3 another process has the library or the run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from qa.errors import QaError
+
+if TYPE_CHECKING:
+    from eval.running import Options
+    from eval.types import Case, QuestionSet, Record
+    from qa.library import Library
+
+EVERYWHERE = "Everywhere: --json, --seed N."
+
+app = typer.Typer(
+    help="Ask a question set, measure the answers, compare two runs, keep a baseline.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A folder made by run.")]
+
+
+class Everywhere:
+    """The options that every command takes, before or behind it."""
+
+    json: bool = False
+    seed: int = 0
+
+
+@app.callback()
+def everywhere(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    seed: Annotated[int, typer.Option(help="For resampling, and for models that draw.")] = 0,
+) -> None:
+    Everywhere.json, Everywhere.seed = json, seed
+
+
+@app.command(epilog=EVERYWHERE)
+def run(
+    questions: Annotated[Path, typer.Argument(metavar="QUESTIONS")],
+    out: Annotated[Path, typer.Option(metavar="RUN_DIR", help="Folder of the run.")],
+    articles: Annotated[
+        Path | None, typer.Option(help="Articles to ask; kept as a library in RUN_DIR.")
+    ] = None,
+    library: Annotated[Path | None, typer.Option(help="Ask this library as it is.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")] = None,
+    retrieval_only: Annotated[
+        bool, typer.Option("--retrieval-only", help="Search only; no answers.")
+    ] = False,
+) -> None:
+    """Ask the questions of a set; log every case, write summary.json. Resumes where it stopped."""
+    from eval import opening, printing, reading, running
+
+    given = reading.read(questions)
+    source = opening.source_of(articles, library, given)
+    options = running.Options(limit, retrieval_only, Everywhere.seed)
+    with running.locked(out), _opened(library if source is None else out / "library") as opened:
+        unread = _prepare(opened, given, source, (out, options))
+        cases = _ask(opened, given, out, options)
+        summary = _summarise(out, cases)
+    _print(summary, printing.summary(summary))
+    _tell(printing.after_run(out, cases))
+    if unread or any(case.error for case in cases):
+        raise typer.Exit(1)
+
+
+@app.command(epilog=EVERYWHERE)
+def score(run: RunArgument) -> None:
+    """Compute summary.json anew from the log, without asking again."""
+    from eval import log, printing
+
+    summary = _summarise(run, log.read_cases(run))
+    _print(summary, printing.summary(summary))
+
+
+@app.command(epilog=EVERYWHERE)
+def report(
+    run: RunArgument,
+    kind: Annotated[
+        Literal["html", "md", "junit"], typer.Option("--format", help="What to write.")
+    ] = "html",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead of RUN_DIR/report.*; - prints it.")
+    ] = None,
+) -> None:
+    """Write a report: an HTML file to read, Markdown for a pull request, or JUnit XML."""
+    from eval import reporting
+
+    path = out or run / reporting.FILES[kind]
+    text = reporting.render(run, kind, Everywhere.seed)
+    if str(path) == "-":
+        typer.echo(text, nl=False)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    _print({"report": str(path)}, str(path))
+
+
+@app.command(epilog=EVERYWHERE)
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="A")],
+    after: Annotated[Path, typer.Argument(metavar="B")],
+) -> None:
+    """Hold run B against run A, question by question."""
+    from eval import comparing, log, printing, scoring
+
+    first, second = (scoring.score(log.read_cases(run)) for run in (before, after))
+    differences = comparing.compare(first, second, Everywhere.seed)
+    record = {"measures": [comparing.record(each) for each in differences]}
+    _print(record, printing.differences(differences))
+
+
+@app.command(epilog=EVERYWHERE)
+def gate(
+    run: RunArgument,
+    baseline: Annotated[Path, typer.Option(metavar="B", help="File of the baseline.")],
+    write_baseline: Annotated[
+        bool, typer.Option("--write-baseline", help="Make this run the baseline.")
+    ] = False,
+) -> None:
+    """Exit 1 where a run is worse than its baseline beyond the noise."""
+    from eval import comparing, gating, log, printing, scoring
+
+    scores = scoring.score(log.read_cases(run))
+    if write_baseline:
+        gating.write_baseline(baseline, scores, log.read_run(run))
+        _tell([f"{baseline} holds the scores of {len(scores.ids)} questions."])
+        return
+    differences = gating.check(scores, log.read_run(run), baseline, Everywhere.seed)
+    lost = gating.losses(differences)
+    record = {
+        "ok": not lost,
+        "lost": [each.name for each in lost],
+        "measures": [comparing.record(each) for each in differences],
+    }
+    _print(record, printing.gate(differences, lost))
+    if lost:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """The entry point: runs a command and turns every error into one line and an exit code."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Runs one command; returns its exit code."""
+    import click
+
+    try:
+        code = app(_everywhere_first(arguments), prog_name="python -m eval", standalone_mode=False)
+        return int(code or 0)
+    except QaError as error:
+        return _fail(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.format_message())
+        return 2
+    except click.ClickException as error:
+        return _fail(f"{error.format_message()} See: python -m eval --help", 2)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("Stopped. Run the same command again to go on where it was.", 1)
+    except OSError as error:
+        return _fail(f"{error.filename or 'A file'}: {error.strerror or error}.", 2)
+
+
+def _opened(path: Path | None) -> Library:
+    from qa.library import Library
+    from qa.settings import load_settings
+
+    return Library.open(settings=load_settings(library=path))
+
+
+def _everywhere_first(arguments: Sequence[str]) -> list[str]:
+    """Moves --json and --seed to the front, so that they work behind a command too."""
+    front: list[str] = []
+    rest: list[str] = []
+    left = list(arguments)
+    while left:
+        word = left.pop(0)
+        if word == "--":
+            return [*front, *rest, word, *left]
+        if word == "--json" or word.startswith("--seed="):
+            front.append(word)
+        elif word == "--seed" and left:
+            front += [word, left.pop(0)]
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def _summarise(run: Path, cases: Sequence[Case]) -> Record:
+    """Computes and writes ``summary.json``."""
+    from eval import log, scoring
+
+    summary = scoring.summarise(cases, log.read_run(run).get("settings", {}), Everywhere.seed)
+    log.write_json(run / log.SUMMARY, summary)
+    return summary
+
+
+def _prepare(
+    library: Library, questions: QuestionSet, source: Any, run: tuple[Path, Options]
+) -> bool:
+    """Begins or takes up the run and fills its library; whether some article could not be read."""
+    from eval import opening, progress, running
+
+    out, options = run
+    extra = {"retrieval_only": options.retrieval_only, "seed": options.seed}
+    if running.begin(out, opening.identity(questions, library, source, extra)):
+        _tell(["The code of qa has changed since this run was begun: its cases mix two versions."])
+    if source is None:
+        return False
+    with progress.of_adding() as on_progress:
+        failed = list(opening.fill(library, source, on_progress))
+    _tell(f"{failure.source}: {failure.reason}" for failure in failed)
+    return bool(failed)
+
+
+def _ask(library: Library, given: QuestionSet, out: Path, options: Options) -> Any:
+    from eval import progress, running
+
+    listings = library.articles()
+    ids = {listing.id for listing in listings}
+    urls = {listing.url: listing.id for listing in listings if listing.url}
+    questions = running.resolve(given.questions, ids, urls)
+    missing = running.missing_evidence(questions, ids)
+    if missing:
+        _tell([f"{len(missing)} evidence articles are not in the library ({missing[0]}, …)."])
+    with progress.of_asking(len(questions[: options.limit])) as on_case:
+        return running.run(library, questions, out, options, on_case)
+
+
+def _print(record: Record, text: str) -> None:
+    typer.echo(json.dumps(record, ensure_ascii=False) if Everywhere.json else text)
+
+
+def _tell(lines: Any) -> None:
+    for line in lines:
+        typer.echo(line, err=True)
+
+
+def _fail(message: str, code: int) -> int:
+    typer.echo(f"eval: {' '.join(message.split())}", err=True)
+    return code

@@ -1,0 +1,52 @@
+"""Headers on every response: nothing is fetched from elsewhere, nobody frames the page."""
+
+from __future__ import annotations
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Gradio needs inline styles, inline scripts and eval; what leaves or enters the page is shut.
+POLICY = {
+    "default-src": "'self'",
+    "img-src": "'self' data: blob:",
+    "media-src": "'self' blob:",
+    "style-src": "'self' 'unsafe-inline'",
+    "script-src": "'self' 'unsafe-inline' 'unsafe-eval'",
+    "font-src": "'self' data:",
+    "connect-src": "'self'",
+    "frame-src": "'none'",
+    "object-src": "'none'",
+    "base-uri": "'self'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+def headers(framed_by: str = "") -> dict[str, str]:
+    """The headers; ``framed_by`` is the one origin that may show the page in a frame, if any."""
+    policy = POLICY | ({"frame-ancestors": framed_by} if framed_by else {})
+    given = {
+        "Content-Security-Policy": "; ".join(f"{key} {value}" for key, value in policy.items()),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    return given if framed_by else given | {"X-Frame-Options": "DENY"}
+
+
+class SecurityHeaders:
+    """Middleware that sets the headers and leaves streams as they are."""
+
+    def __init__(self, app: ASGIApp, given: dict[str, str]) -> None:
+        self._app = app
+        self._given = given
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._given)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

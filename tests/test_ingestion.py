@@ -1,0 +1,139 @@
+"""Adding: idempotent, changed passages only, failures reported, vanished articles noticed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from qa.errors import InputError
+from qa.library import Library
+from qa.settings import Settings
+from qa.testing import WordEmbedder
+from qa.types import Article, IngestReport, Progress
+
+
+@pytest.fixture
+def empty(tmp_path: Path, embedder: WordEmbedder) -> Library:
+    return Library(Settings(library=tmp_path / "library"), embedder=embedder)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "news"
+    folder.mkdir()
+    for name in ("bridge", "mine", "ferry"):
+        (folder / f"{name}.txt").write_text(f"The {name} is closed until further notice.\n")
+    return folder
+
+
+def statuses(report: IngestReport) -> list[str]:
+    return sorted(change.status for change in report.articles)
+
+
+def test_adding_again_changes_nothing_and_embeds_nothing(
+    empty: Library, folder: Path, embedder: WordEmbedder
+) -> None:
+    assert statuses(empty.add([folder])) == ["added"] * 3
+    embedder.embedded.clear()
+    again = empty.add([folder])
+    assert statuses(again) == ["unchanged"] * 3
+    assert again.passages_embedded == 0
+    assert embedder.embedded == []
+
+
+def test_only_changed_passages_are_embedded(empty: Library, embedder: WordEmbedder) -> None:
+    paragraphs = [f"Paragraph {n} tells of thing {n * 7} and its colour." for n in range(40)]
+    empty.add([Article("a", "Things", "\n\n".join(paragraphs))])
+    embedder.embedded.clear()
+    paragraphs[20] = "This one was written anew, with other words."
+    report = empty.add([Article("a", "Things", "\n\n".join(paragraphs))])
+    assert statuses(report) == ["updated"]
+    assert 1 <= len(embedder.embedded) <= 3
+    assert "This one was written anew" in empty.article("a").text
+    assert all(check.ok for check in empty.check())
+
+
+def test_a_changed_date_is_an_update_that_embeds_nothing(
+    empty: Library, embedder: WordEmbedder
+) -> None:
+    empty.add([Article("a", "Ferry", "The ferry runs.", published="2024-01-01")])
+    embedder.embedded.clear()
+    report = empty.add([Article("a", "Ferry", "The ferry runs.", published="2024-01-02")])
+    assert statuses(report) == ["updated"]
+    assert embedder.embedded == []
+    assert empty.article("a").published == "2024-01-02"
+
+
+def test_an_undated_article_stays_undated(empty: Library, folder: Path) -> None:
+    empty.add([folder])
+    assert {listing.published for listing in empty.articles()} == {None}
+
+
+def test_one_bad_file_stops_nothing(empty: Library, folder: Path) -> None:
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 nothing of the kind")
+    (folder / "binary.txt").write_bytes(bytes(range(256)) * 8)
+    (folder / "rows.jsonl").write_text('{"text": "First."}\n{"text": \n{"text": "Third."}\n')
+    report = empty.add([folder])
+    assert statuses(report) == ["added"] * 5
+    failed = {Path(failure.source).name: failure.reason for failure in report.failed}
+    assert set(failed) == {"broken.pdf", "binary.txt", "rows.jsonl:2"}
+    assert all(failed.values())
+
+
+def test_a_missing_path_raises_before_anything_is_done(empty: Library, folder: Path) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        empty.add([folder, folder / "nowhere"])
+    assert not empty.path.exists()
+
+
+def test_a_web_address_says_that_it_cannot_be_added_yet(empty: Library) -> None:
+    with pytest.raises(InputError, match="cannot be added yet"):
+        empty.add(["https://example.org/article"])
+
+
+def test_vanished_articles_are_reported_and_pruned_on_request(empty: Library, folder: Path) -> None:
+    empty.add([folder])
+    (folder / "mine.txt").unlink()
+    report = empty.add([folder])
+    assert [change.title for change in report.vanished] == ["Mine"]
+    assert len(empty.articles()) == 3
+    pruned = empty.add([folder], prune=True)
+    assert [c.title for c in pruned.articles if c.status == "removed"] == ["Mine"]
+    assert {listing.title for listing in empty.articles()} == {"Bridge", "Ferry"}
+    assert empty.search("mine closed", filters=None)[0].article.title != "Mine"
+
+
+def test_a_line_that_broke_is_not_a_vanished_article(empty: Library, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    lines = [json.dumps({"id": f"a{n}", "text": f"Article number {n}."}) for n in range(3)]
+    rows.write_text("\n".join(lines))
+    empty.add([rows])
+    rows.write_text("\n".join([lines[0], '{"id": "a1", "text":', lines[2]]))
+    report = empty.add([rows], prune=True)
+    assert len(report.failed) == 1
+    assert {listing.id for listing in empty.articles()} == {"a0", "a1", "a2"}
+
+
+def test_two_articles_of_one_id_in_one_add(empty: Library, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"id": "a", "text": "One."}\n{"id": "a", "text": "Two."}\n')
+    report = empty.add([rows])
+    assert statuses(report) == ["added"]
+    assert "same id" in report.failed[0].reason
+    assert empty.article("a").text == "One."
+
+
+def test_an_article_of_nothing_but_scraps_is_kept_and_never_found(empty: Library) -> None:
+    empty.add([Article("scraps", "Scraps", "Share this article\n\nLeave a Comment")])
+    assert empty.article("scraps").text == "Share this article\n\nLeave a Comment"
+    assert empty.passages("scraps") == []
+    assert empty.search("share this article") == []
+
+
+def test_progress_reaches_the_end(empty: Library, folder: Path) -> None:
+    seen: list[Progress] = []
+    empty.add([folder], on_progress=seen.append)
+    assert (seen[-1].done, seen[-1].total, seen[-1].passages) == (3, 3, 3)
+    assert [p.done for p in seen] == sorted(p.done for p in seen)
