@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -81,12 +82,20 @@ def run(
 
 
 @app.command(epilog=EVERYWHERE)
-def score(run: RunArgument) -> None:
+def score(
+    run: RunArgument,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Also ask the configured language model about answers.")
+    ] = False,
+) -> None:
     """Compute summary.json anew from the log, without asking again."""
     from eval import log, printing
 
-    summary = _summarise(run, log.read_cases(run))
+    cases = log.read_cases(run)
+    summary = _summarise(run, cases)
     _print(summary, printing.summary(summary))
+    if judge:
+        _tell([printing.judge(_judge(run, cases))])
 
 
 @app.command(epilog=EVERYWHERE)
@@ -161,22 +170,32 @@ def main() -> None:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
-    import click
-
+    words = _everywhere_first(arguments) or ["--help"]
     try:
-        code = app(_everywhere_first(arguments), prog_name="python -m eval", standalone_mode=False)
-        return int(code or 0)
-    except QaError as error:
+        code = app(words, prog_name="python -m eval", standalone_mode=False)
+        # Typer turns Ctrl-C into 130; a run that was stopped is done in part.
+        return _explain(KeyboardInterrupt()) if code == 130 else int(code or 0)
+    except (Exception, KeyboardInterrupt) as error:
+        return _explain(error)
+
+
+def _explain(error: BaseException) -> int:
+    from typer.exceptions import TyperException
+
+    if isinstance(error, QaError):
         return _fail(str(error), error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        return 2
-    except click.ClickException as error:
+    if isinstance(error, TyperException):
         return _fail(f"{error.format_message()} See: python -m eval --help", 2)
-    except (KeyboardInterrupt, click.Abort):
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
         return _fail("Stopped. Run the same command again to go on where it was.", 1)
-    except OSError as error:
+    if isinstance(error, OSError):
         return _fail(f"{error.filename or 'A file'}: {error.strerror or error}.", 2)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return _fail(
+        f"This should not have happened: {error!r} in {place.filename}, line {place.lineno}. "
+        "Please report it.",
+        2,
+    )
 
 
 def _opened(path: Path | None) -> Library:
@@ -184,6 +203,14 @@ def _opened(path: Path | None) -> Library:
     from qa.settings import load_settings
 
     return Library.open(settings=load_settings(library=path))
+
+
+def _judge(run: Path, cases: Sequence[Case]) -> Record:
+    from eval import judging, running
+    from qa.settings import load_settings
+
+    with running.locked(run):
+        return judging.judge(run, cases, judging.ChatEndpoint(load_settings()))
 
 
 def _everywhere_first(arguments: Sequence[str]) -> list[str]:

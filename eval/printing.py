@@ -74,3 +74,9 @@ def gate(found: Sequence[Difference], lost: Sequence[Difference]) -> str:
 
 def _ids(what: str, ids: Sequence[str]) -> str:
     return f"{what}: {' '.join(ids)}" if ids else ""
+
+
+def judge(counted: Record) -> str:
+    """What the judge said, in a line."""
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counted["verdicts"].items())
+    return f"{counted['model']} judged {counted['judged']} answers: {verdicts}. See judge.jsonl."

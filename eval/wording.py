@@ -22,12 +22,19 @@ def squad_tokens(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=1 << 14)
-def _views(text: str) -> tuple[str, str]:
-    """The words in two ways, each padded with blanks: punctuation deleted, punctuation a gap."""
+def _views(text: str) -> tuple[str, str, str]:
+    """The words in three ways, each padded with blanks.
+
+    Punctuation deleted, as SQuAD does; punctuation a gap; and the latter with a, an and the.
+    """
     folded = unicodedata.normalize("NFKC", text).casefold()
     words = [word.replace(",", "") for word in _TOKEN.findall(folded)]
-    spaced = [word for word in words if not _ARTICLES.fullmatch(word)] or words
-    return f" {' '.join(squad_tokens(folded))} ", f" {' '.join(spaced)} "
+    content = [word for word in words if not _ARTICLES.fullmatch(word)]
+    return _padded(squad_tokens(folded)), _padded(content), _padded(words)
+
+
+def _padded(words: list[str]) -> str:
+    return f" {' '.join(words)} "
 
 
 def holds(text: str, answer: str) -> bool:
@@ -35,10 +42,11 @@ def holds(text: str, answer: str) -> bool:
 
     Case, a/an/the and punctuation do not matter; "26" is not in "1926", nor "4.6" in "14.6".
     """
-    return any(
-        wanted.strip() and wanted in given
-        for wanted, given in zip(_views(answer), _views(text), strict=True)
-    )
+    *wanted, literal = _views(answer)
+    *given, words = _views(text)
+    if not wanted[1].strip():  # the answer "A" has nothing else to be told by
+        return bool(literal.strip()) and literal in words
+    return any(w.strip() and w in g for w, g in zip(wanted, given, strict=True))
 
 
 def holds_any(text: str, answers: tuple[str, ...]) -> bool:

@@ -77,12 +77,15 @@ def global_options(
 
 @app.command(epilog=GLOBAL_OPTIONS)
 def add(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE")],
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove articles that have vanished from a folder.")
     ] = False,
 ) -> None:
-    """Add or update articles: files (.txt .md .html .pdf .jsonl .csv) or folders of them."""
+    """Add or update articles from files and folders.
+
+    Kinds: .txt .md .html .pdf .jsonl .csv
+    """
     from qa import contract
 
     with _library() as library, _progress() as on_progress:
@@ -115,7 +118,7 @@ def show(article_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
 
 @app.command(epilog=GLOBAL_OPTIONS)
-def remove(article_ids: Annotated[list[str], typer.Argument(metavar="ID...")]) -> None:
+def remove(article_ids: Annotated[list[str], typer.Argument(metavar="ID")]) -> None:
     """Take articles out of the library."""
     from qa import contract
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from os import PathLike
@@ -106,8 +106,7 @@ class Library:
         query = _checked(query, "query")
         if k < 1:
             raise InputError(f"The number of passages must be at least 1, not {k}.")
-        with self._reading():
-            return self._retriever.retrieve(query, k, filters or Filters())
+        return self._retriever.retrieve(query, k, filters or Filters())
 
     def ask(
         self, question: str, history: Sequence[Turn] = (), filters: Filters | None = None
@@ -121,7 +120,7 @@ class Library:
     ) -> Iterator[Answer]:
         """Ever more complete answers; the last one is final."""
         question = _checked(question, "question")
-        with self._reading():
+        with store.storage_errors(self.path):
             yield from self._assistant.stream(question, history, filters)
 
     def articles(self) -> list[Listing]:
@@ -236,7 +235,8 @@ class Library:
         opened = self._matching_store()
         lexical = LexicalRetriever(opened.catalog, opened.lexical)
         dense = DenseRetriever(opened.catalog, opened.vectors, self.embedder)
-        return CollapsingRetriever(HybridRetriever(opened.catalog, lexical, dense))
+        hybrid = HybridRetriever(opened.catalog, lexical, dense)
+        return _FreshRetriever(self._matching_store, CollapsingRetriever(hybrid))
 
     @cached_property
     def _assistant(self) -> Assistant:
@@ -260,13 +260,6 @@ class Library:
                 "former, or embed the library with the latter: qa rebuild --embed"
             )
         return opened
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        with store.storage_errors(self.path):
-            opened = self._matching_store()
-            with opened.reading():
-                yield
 
     @contextmanager
     def _writing(self, *, create: bool = False) -> Iterator[Store]:
@@ -318,6 +311,19 @@ class Library:
             return Check("library and model", True, "the library was embedded with this model")
         detail = f"the library was embedded with {stored}, the configured model is {configured}"
         return Check("library and model", False, detail, "Run: qa rebuild --embed")
+
+
+class _FreshRetriever:
+    """Retrieves from one state of the store, the newest; holds it no longer than that."""
+
+    def __init__(self, matching_store: Callable[[], Store], inner: Retriever) -> None:
+        self._matching_store = matching_store
+        self._inner = inner
+
+    def retrieve(self, query: str, k: int, filters: Filters) -> list[Hit]:
+        opened = self._matching_store()  # another process may have changed the model, too
+        with store.storage_errors(opened.path), opened.reading():
+            return self._inner.retrieve(query, k, filters)
 
 
 def _checked(text: str, what: str) -> str:

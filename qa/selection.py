@@ -491,7 +491,9 @@ def _similar(weighted: Weighted, stems: frozenset[str]) -> float:
 def _related_share(weighted: Weighted, stems: frozenset[str]) -> float:
     """Idf share of the terms that are not in the sentence but have a related word there."""
     return sum(
-        share for term, share in weighted.share.items() if term not in stems and _has_related(term, stems)
+        share
+        for term, share in weighted.share.items()
+        if term not in stems and _has_related(term, stems)
     )
 
 
@@ -543,7 +545,11 @@ def _is_denied(term: str, stems: frozenset[str]) -> bool:
     """Whether the opposite of a term stands there: an antonym, or the term with or without "un-"."""
     if not _opposites().get(term, frozenset()).isdisjoint(stems):
         return True
-    bare = {term.removeprefix(prefix) for prefix in _DENYING if term.startswith(prefix) and len(term) > 6}
+    bare = {
+        term.removeprefix(prefix)
+        for prefix in _DENYING
+        if term.startswith(prefix) and len(term) > 6
+    }
     return not stems.isdisjoint(bare | {prefix + term for prefix in _DENYING if len(term) > 3})
 
 
@@ -566,16 +572,22 @@ def _substituted(terms: Sequence[str], own: Read) -> list[str]:
     return found
 
 
-def _conflicts(weighted: Weighted, text: str, own: Read, before: str, frame: frozenset[str]) -> dict[str, float]:
+def _conflicts(
+    weighted: Weighted, text: str, own: Read, before: str, frame: frozenset[str]
+) -> dict[str, float]:
     asked = weighted.question
     wanted = _superlatives(asked.text)
     missing = [term for term in asked.terms if term not in own.all]
     covered = own.all | read(before).all | frame
-    heavy = (weighted.share[t] for t in missing if t not in covered and not _has_related(t, covered))
+    heavy = (
+        weighted.share[t] for t in missing if t not in covered and not _has_related(t, covered)
+    )
     return {
         "heaviest_missing": max(heavy, default=0.0),
         "substituted": sum(weighted.share[t] for t in _substituted(asked.terms, own)),
-        "other_name": float(any(n in missing for n in asked.names) and bool(_typed(text, "person"))),
+        "other_name": float(
+            any(n in missing for n in asked.names) and bool(_typed(text, "person"))
+        ),
         "negation_differs": float(is_negative(text) != asked.negative),
         "negation_missed": float(asked.negative and not is_negative(text)),
         "opposite": float(any(_is_denied(term, own.all) for term in missing)),

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     )
 
     library: Path = Path("library")
-    embedding_model: str = Field(DEFAULT_MODEL, min_length=1)
+    embedding_model: str = Field(default=DEFAULT_MODEL, min_length=1)
     reranker_model: str | None = None
     support_model: str | None = None
     generator: Literal["extractive", "llm"] = "extractive"
@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     allow_private_addresses: bool = False
     host: str = "127.0.0.1"
-    port: int = Field(7860, ge=0, le=65535)
+    port: int = Field(default=7860, ge=0, le=65535)
     api_keys: tuple[SecretStr, ...] = ()
 
     @classmethod

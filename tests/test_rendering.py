@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-
 from browser.server import ARABIC, HARBOUR, HOSTILE, MERROW
+
 from qa.types import Answer, AnswerSentence, Article, Citation, Hit, Passage
 from qa.web import rendering
 

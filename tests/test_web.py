@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+from browser.server import HARBOUR, Chat, make_library, running_chat
 from gradio_client import Client
 
-from browser.server import HARBOUR, Chat, make_library, running_chat
 from qa import cli
 from qa.errors import InputError
 from qa.library import Library
@@ -53,9 +53,10 @@ def ask(client: Client, question: str, *filters: Any) -> tuple[str, str, str]:
 )
 def test_every_response_has_the_security_headers(chat: Chat, path: str) -> None:
     response = httpx.get(chat.url + path)
-    assert security.headers().items() <= {
-        name: response.headers.get(name) for name in security.headers()
-    }.items()
+    assert (
+        security.headers().items()
+        <= {name: response.headers.get(name) for name in security.headers()}.items()
+    )
     assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
 
 

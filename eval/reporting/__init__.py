@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval import log, scoring
+from eval import judging, log, scoring
 from eval.reporting import html, junit, markdown
 from qa.errors import InputError
 
@@ -23,4 +23,4 @@ def render(run: Path, kind: str, seed: int = 0) -> str:
     summary = scoring.summarise(cases, begun.get("settings", {}), seed)
     if kind == "md":
         return markdown.render(begun, summary, cases)
-    return html.render(begun, summary, records, cases)
+    return html.render(begun, summary, records, cases, judging.opinions(run))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
 
+from eval import judging
 from eval.measures.retrieval import DEPTHS
 from eval.printing import HEADLINE, flat
 from eval.reporting import plots
@@ -19,18 +20,25 @@ from eval.types import Case, Record
 _HERE = Path(__file__).parent
 
 
-def render(run: Record, summary: Record, records: Sequence[Record], cases: Sequence[Case]) -> str:
-    """The whole page."""
+def render(
+    run: Record,
+    summary: Record,
+    records: Sequence[Record],
+    cases: Sequence[Case],
+    opinions: Mapping[str, Record],
+) -> str:
+    """The whole page; ``opinions`` are the judge's, by case id."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    content = payload(records, cases)
+    content = payload(records, cases, opinions)
     counts = Counter(verdict for case in content["cases"] for verdict in case["verdicts"])
     return environment.get_template("report.html.j2").render(
         run=run,
         summary=summary,
+        judge=judging.counted(dict(opinions)),
         rows=_rows(summary),
         plots=_plots(summary),
         columns=COLUMNS,

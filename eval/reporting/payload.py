@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -13,7 +13,9 @@ from eval.types import Case, Record
 from eval.wording import places_of
 
 
-def payload(records: Sequence[Record], cases: Sequence[Case]) -> Record:
+def payload(
+    records: Sequence[Record], cases: Sequence[Case], opinions: Mapping[str, Record]
+) -> Record:
     """Passages, and cases that refer to them by number."""
     passages: dict[tuple[str, int, int], int] = {}
     kept: list[Record] = []
@@ -24,7 +26,10 @@ def payload(records: Sequence[Record], cases: Sequence[Case]) -> Record:
             if key not in passages:
                 passages[key] = len(passages)
                 kept.append(_passage(hit))
-        rows.append(_case(record, case, passages))
+        row = _case(record, case, passages)
+        if case.id in opinions:
+            row["judge"] = {key: opinions[case.id][key] for key in ("verdict", "explanation")}
+        rows.append(row)
     return {"passages": kept, "cases": rows}
 
 

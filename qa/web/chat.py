@@ -81,7 +81,7 @@ def page(library: Library) -> gr.Blocks:
             with gr.Column(elem_id="qa-main"):
                 thread = _html("qa-conversation", ON_EXAMPLE)
                 with gr.Column(elem_id="qa-composer"):
-                    box, clear, chosen = _composer()
+                    box, clear, chosen = _composer(library)
             with gr.Column(elem_id="qa-side"):
                 panel = _html("qa-sources")
 
@@ -89,8 +89,10 @@ def page(library: Library) -> gr.Blocks:
         quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "ask"}
         quiet["concurrency_limit"] = AT_ONCE
 
-        def ask(*given: Any) -> Iterator[tuple[Any, ...]]:
-            yield from _ask(library, *given)
+        def ask(
+            question: str, past: Conversation, publishers: list[str], after: str, before: str
+        ) -> Iterator[tuple[Any, ...]]:
+            yield from _ask(library, question, past, publishers, after, before)
 
         def ask_example(event: gr.EventData, *given: Any) -> Iterator[tuple[Any, ...]]:
             yield from _ask(library, event.question, *given)
@@ -103,7 +105,7 @@ def page(library: Library) -> gr.Blocks:
     return blocks
 
 
-def _composer() -> tuple[gr.Textbox, gr.Button, list[Any]]:
+def _composer(library: Library) -> tuple[gr.Textbox, gr.Button, list[Any]]:
     box = gr.Textbox(
         label="Your question",
         placeholder="Ask the articles…",
@@ -114,7 +116,9 @@ def _composer() -> tuple[gr.Textbox, gr.Button, list[Any]]:
     )
     with gr.Row(elem_id="qa-tools"):
         with gr.Accordion("Filters", open=False, elem_id="qa-filters"):
-            publishers = gr.Dropdown([], multiselect=True, label="Publishers", value=[])
+            publishers = gr.Dropdown(
+                conversation.publishers(library), multiselect=True, label="Publishers", value=[]
+            )
             with gr.Row():
                 after = gr.Textbox(label="From", placeholder="2024-01-01", max_length=10)
                 before = gr.Textbox(label="To", placeholder="2024-12-31", max_length=10)
@@ -193,7 +197,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        reason = error.strerror or str(error)
+        number = error.errno or 0  # negative where a name is not found
+        reason = os.strerror(number) if number > 0 else error.strerror
         raise SettingsError(
             f"The chat cannot listen on {host} port {port}: {reason}. "
             "Stop what uses it, or choose another with --port (or QA_PORT), --host (or QA_HOST)."

@@ -33,7 +33,7 @@ HARBOUR = Article(
 HOSTILE = Article(
     "hostile",
     "<img src=http://evil.invalid/t.png onerror=\"document.title='hit'\"> \u202ekiln\u202c",
-    "[1]: http://evil.invalid/hijack\n\nThe kiln at Orbel Lane fired <b onmouseover=\"alert(1)\">"
+    '[1]: http://evil.invalid/hijack\n\nThe kiln at Orbel Lane fired <b onmouseover="alert(1)">'
     "12,000</b> bricks in 1931 ${alert(1)} {{value}}. "
     "<script>document.title='hit'</script> The kiln is `closed` ![x](http://evil.invalid/i.png) "
     "today.\n\n<style>body{background:url(http://evil.invalid/s.png)}</style>",
@@ -92,6 +92,9 @@ class Chat:
     def runs(self) -> bool:
         return self._process.poll() is None
 
+    def close(self) -> None:
+        self.stop()
+
     def stop(self) -> int:
         """Ends the process as Ctrl+C does; returns its exit code."""
         if self.runs:
@@ -125,6 +128,6 @@ def running_chat(config: pytest.Config, factory: pytest.TempPathFactory) -> Chat
     """The one app that all tests of a session share; started when first asked for."""
     if _RUNNING not in config.stash:
         started = Chat(make_library(factory.mktemp("chat")))
-        config.add_cleanup(started.stop)
+        config.add_cleanup(started.close)
         config.stash[_RUNNING] = started
     return config.stash[_RUNNING]

@@ -65,22 +65,25 @@
     if (event.key === "Escape" && (inPanel || root.classList.contains("qa-sheet"))) close();
   });
 
-  // Keeps the newest turn in view when it comes, and when its answer does.
+  // A new question puts away the sources of the one before. Its turn is kept in view when it comes
+  // and when its answer does.
   let seen = "";
   new MutationObserver(() => {
     const newest = [...document.querySelectorAll(".qa-turn")].pop();
     const now = newest ? newest.id + newest.className : "";
     if (now === seen) return;
+    const isNew = !newest || !seen.startsWith(newest.id + "qa-turn");
     seen = now;
+    if (isNew) {
+      root.classList.remove("qa-sheet");
+      const panel = document.querySelector(".qa-panel");
+      if (panel) panel.classList.remove("qa-chosen");
+      if (panel) panel.scrollTo({ top: 0 });
+    }
     if (newest) {
       const composer = document.getElementById("qa-composer");
       newest.style.scrollMarginBottom = (composer ? composer.offsetHeight : 0) + 16 + "px";
       newest.scrollIntoView({ block: "nearest", behavior: motion() });
-    }
-    const panel = document.querySelector(".qa-panel");
-    if (panel) {
-      panel.classList.remove("qa-chosen");
-      panel.scrollTo({ top: 0 });
     }
   }).observe(root, { childList: true, subtree: true, attributeFilter: ["class", "id"] });
 })();
