@@ -3,8 +3,8 @@
 A record::
 
     {"id", "question", "type", "history", "standalone_question",
-     "gold": {"answerable", "answers", "evidence_ids", "evidence_spans", "evidence", "grades",
-              "near_miss_ids"},
+     "gold": {"answerable", "answers", "evidence_ids", "evidence_spans", "evidence", "findable",
+              "grades", "near_miss_ids"},
      "hits": [as in `qa search --json`, with "passage_id" and "scores"],
      "answer": as in `qa ask --json`, or null, "spans_exact": [true, …],
      "retrieval_only": false, "error": null, "timings_ms": {…}}
@@ -81,12 +81,23 @@ def read_cases(run: Path) -> list[Case]:
 
 
 def case_of(record: Record) -> Case:
-    """A case from its record."""
+    """A case from its record. Raises InputError where another version has written it."""
+    try:
+        return _case_of(record)
+    except KeyError as error:
+        raise InputError(
+            f"Case {record.get('id')} lacks {error}: another version has written it. Run the set "
+            "again into a new folder."
+        ) from error
+
+
+def _case_of(record: Record) -> Case:
     return Case(
         question=_question_of(record),
         evidence=tuple(
             Span(e["article_id"], e["start"], e["end"]) for e in record["gold"]["evidence"]
         ),
+        findable=tuple(record["gold"]["findable"]),
         hits=tuple(_place_of(hit) for hit in record["hits"]),
         outcome=_outcome_of(record),
         error=record["error"],
@@ -95,7 +106,7 @@ def case_of(record: Record) -> Case:
     )
 
 
-def gold_record(question: Question, evidence: list[Span]) -> Record:
+def gold_record(question: Question, evidence: list[Span], findable: list[str]) -> Record:
     """The gold of a question as it is logged."""
     return {
         "answerable": question.answerable,
@@ -103,6 +114,7 @@ def gold_record(question: Question, evidence: list[Span]) -> Record:
         "evidence_ids": list(question.evidence_ids),
         "evidence_spans": list(question.evidence_spans),
         "evidence": [span._asdict() for span in evidence],
+        "findable": findable,
         "grades": dict(question.grades),
         "near_miss_ids": list(question.near_miss_ids),
     }

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @contextmanager
 def of_adding() -> Iterator[OnProgress | None]:
     """A bar of articles embedded so far."""
-    with _bar("adding", "articles") as bar:
+    with _bar("articles") as bar:
 
         def on_progress(now: Progress) -> None:
-            bar.update(0, completed=now.done, total=now.total, scores="")
+            bar.update(0, completed=now.done, total=now.total)
 
         yield on_progress if bar else None
 
@@ -31,7 +31,7 @@ def of_adding() -> Iterator[OnProgress | None]:
 def of_asking(total: int) -> Iterator[OnCase]:
     """A bar of questions asked so far, with the running scores."""
     running = Running()
-    with _bar("asking", "questions", total) as bar:
+    with _bar("questions", total) as bar:
 
         def on_case(case: Case) -> None:
             if bar:
@@ -42,7 +42,7 @@ def of_asking(total: int) -> Iterator[OnCase]:
 
 
 @contextmanager
-def _bar(verb: str, what: str, total: int | None = None) -> Iterator[Any]:
+def _bar(what: str, total: int | None = None) -> Iterator[Any]:
     if not sys.stderr.isatty():
         yield None
         return
@@ -50,12 +50,11 @@ def _bar(verb: str, what: str, total: int | None = None) -> Iterator[Any]:
     from rich.console import Console
 
     columns = (
-        progress.TextColumn(verb),
-        progress.BarColumn(bar_width=24),
+        progress.BarColumn(bar_width=8),
         progress.MofNCompleteColumn(),
-        progress.TextColumn(f"{what} {{task.fields[scores]}}"),
         progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[scores]}"),
     )
     with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        bar.add_task(verb, total=total, scores="")
+        bar.add_task(what, total=total, scores=what)
         yield bar

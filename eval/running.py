@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from eval import log
 from eval.types import Askable, Case, Question, Record, Span
-from eval.wording import find_all
+from eval.wording import find_all, holds
 from qa import contract
 from qa.errors import InputError, LibraryError, LockedError
 from qa.types import Answer, Hit
@@ -123,7 +123,8 @@ class _Asker:
     def ask(self, question: Question) -> Record:
         """The record of a case; an error is part of it."""
         random.seed(f"{self._options.seed} {question.id}")
-        record = _empty_record(question, self._evidence(question), self._options.retrieval_only)
+        gold = log.gold_record(question, self._evidence(question), self._findable(question))
+        record = _empty_record(question, gold, self._options.retrieval_only)
         try:
             self._fill(record, question)
         except LibraryError:
@@ -161,6 +162,10 @@ class _Asker:
             for start, end in find_all(self._text(key), quote)
         ]
 
+    def _findable(self, question: Question) -> list[str]:
+        texts = [self._text(key) for key in question.evidence_ids]
+        return [answer for answer in question.answers if any(holds(t, answer) for t in texts)]
+
     def _text(self, article_id: str) -> str:
         """The text that the library keeps; empty for an article that it does not have."""
         if article_id not in self._texts:
@@ -171,14 +176,14 @@ class _Asker:
         return self._texts[article_id]
 
 
-def _empty_record(question: Question, evidence: list[Span], retrieval_only: bool) -> Record:
+def _empty_record(question: Question, gold: Record, retrieval_only: bool) -> Record:
     return {
         "id": question.id,
         "question": question.text,
         "type": question.type,
         "history": [{"question": t.question, "answer": t.answer} for t in question.history],
         "standalone_question": "",
-        "gold": log.gold_record(question, evidence),
+        "gold": gold,
         "hits": [],
         "answer": None,
         "spans_exact": [],

@@ -173,32 +173,30 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or np.isnan(value) else round(float(value), DIGITS)
 
 
+_RUNNING = {
+    "recall@5": "recall@5",
+    "contains_answer": "contains",
+    "answered_and_cited": "cited",
+    "abstention_false_refusal_rate": "refused",
+}
+
+
 class Running:
     """Running scores for a progress bar, updated case by case."""
 
-    SHOWN = ("recall@5", "contains_answer", "answered_and_cited", "abstention_false_refusal_rate")
-
     def __init__(self) -> None:
-        self._measures = [measure for measure in MEASURES if measure.name in self.SHOWN]
+        self._measures = [measure for measure in MEASURES if measure.name in _RUNNING]
         self._sums = {measure.name: OUT for measure in self._measures}
-        self.failed = 0
+        self._failed = 0
 
     def add(self, case: Case) -> None:
-        self.failed += case.error is not None
+        self._failed += case.error is not None
         for measure in self._measures:
             part, whole = measure.of(case)
             before = self._sums[measure.name]
             self._sums[measure.name] = Share(before.part + part, before.whole + whole)
 
     def __str__(self) -> str:
-        names = {
-            "abstention_false_refusal_rate": "refused wrongly",
-            "contains_answer": "contains",
-            "answered_and_cited": "cited",
-        }
-        words = [
-            f"{names.get(name, name)} {total.part / total.whole:.3f}"
-            for name, total in self._sums.items()
-            if total.whole
-        ]
-        return " · ".join([*words, *([f"{self.failed} failed"] if self.failed else [])])
+        sums = {name: total for name, total in self._sums.items() if total.whole}
+        words = [f"{_RUNNING[name]} {part / whole:.2f}" for name, (part, whole) in sums.items()]
+        return " ".join([*words, *([f"failed {self._failed}"] if self._failed else [])])

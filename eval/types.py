@@ -107,11 +107,14 @@ class Outcome:
 class Case:
     """One question as it was asked.
 
-    ``outcome`` is None where only passages were asked for, or where asking failed (``error``).
+    ``evidence`` are the gold spans that were found; ``findable`` are the gold answers that stand
+    in the text of an evidence article. ``outcome`` is None where only passages were asked for, or
+    where asking failed (``error``).
     """
 
     question: Question
     evidence: tuple[Span, ...] = ()
+    findable: tuple[str, ...] = ()
     hits: tuple[Place, ...] = ()
     outcome: Outcome | None = None
     error: str | None = None

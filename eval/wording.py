@@ -21,7 +21,7 @@ def squad_tokens(text: str) -> list[str]:
     return _ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split()
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 11)
 def _views(text: str) -> tuple[str, str, str]:
     """The words in three ways, each padded with blanks.
 

@@ -7,7 +7,8 @@ ASCII and stemmed for English; Chinese and Japanese text is indexed by character
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,17 +78,15 @@ class LexicalIndex:
 
     def upsert(self, passages: Iterable[tuple[Passage, Article]]) -> None:
         """Adds passages or replaces those of the same id; durable when it returns."""
-        with self._index.writer(WRITER_BYTES, num_threads=1) as writer:
+        with self._writing() as writer:
             for passage, article in passages:
                 writer.delete_documents_by_term("id", passage.id)
                 writer.add_document(self._document(passage, article))
-        self._committed()
 
     def delete(self, passage_ids: Sequence[str]) -> None:
-        with self._index.writer(WRITER_BYTES, num_threads=1) as writer:
+        with self._writing() as writer:
             for passage_id in passage_ids:
                 writer.delete_documents_by_term("id", passage_id)
-        self._committed()
 
     def search(self, query: str, k: int, filters: Filters) -> list[tuple[str, float]]:
         """Passage ids with their BM25 scores, best first; empty where no word is known."""
@@ -135,8 +134,18 @@ class LexicalIndex:
         found = searcher.search(self._tantivy.Query.all_query(), limit=max(1, limit), count=False)
         return {searcher.doc(address)["id"][0] for _, address in found.hits}
 
-    def _committed(self) -> None:
-        self._index.reload()
+    @contextmanager
+    def _writing(self) -> Iterator[tantivy.IndexWriter]:
+        """Commits at the end, and searches from then on what was committed."""
+        try:
+            with self._index.writer(WRITER_BYTES, num_threads=1) as writer:
+                yield writer
+            self._index.reload()
+        except (OSError, ValueError) as error:  # tantivy's own errors are ValueErrors
+            raise LibraryError(
+                f"The lexical index in {self.path} cannot be written ({error}). Check free space "
+                "and permissions, then run this again; if it goes on, run: qa rebuild"
+            ) from error
         self._frequency.cache_clear()
 
     def _document(self, passage: Passage, article: Article) -> tantivy.Document:

@@ -135,7 +135,7 @@ _NEWEST = re.compile(
 class Question:
     """A question taken apart.
 
-    ``terms`` are the stems of its content words without repeats, ``surface`` the same words as they
+    ``measure`` refines a number or date: age, length, share, clock .... ``terms`` are the stems of its content words without repeats, ``surface`` the same words as they
     stand; ``names`` and ``numbers`` are stems that are also in ``terms``. ``focus`` is the stem of
     the noun after what, which or how many, empty where there is none. ``period`` is in months.
     """
@@ -143,6 +143,7 @@ class Question:
     text: str
     wants: Wants
     focus: str
+    measure: str
     terms: tuple[str, ...]
     surface: tuple[str, ...]
     names: tuple[str, ...]
@@ -204,6 +205,7 @@ def analyse(question: str) -> Question:
         text=question,
         wants=wants,
         focus=stem(focus) if focus else "",
+        measure=_measure(found, focus),
         terms=terms,
         surface=surface,
         names=tuple(n for n in _names(question) if n in kept),
@@ -275,22 +277,49 @@ def _how(
     if asked == "how long":
         return "duration", "", used
     if asked == "how much":
-        money = _MONEY_VERBS.search(question.lower()) and not re.search(
-            r"\bby how much\b", question, re.I
-        )
-        return ("money" if money else "number"), "", used
+        costs = _MONEY_VERBS.search(question.lower()) or following[:1] in (["is"], ["was"], ["are"])
+        by = re.search(r"\bby how much\b|\bhow much of\b", question, re.IGNORECASE)
+        return ("money" if costs and not by else "number"), "", used
     if asked == "how many":
         long = focus in {"years", "days", "months", "weeks", "hours", "minutes"}
         return ("duration" if long else "number"), focus, used
     return "number", "", used
 
 
+_MEASURES = {
+    "how old": "age", "age": "age", "how far": "length", "how tall": "length", "how high": "length",
+    "how deep": "length", "how wide": "length", "height": "length", "length": "length", "depth": "length",
+    "width": "length", "distance": "length", "how heavy": "weight", "weight": "weight", "how fast": "speed",
+    "speed": "speed", "how often": "frequency", "percentage": "share", "percent": "share", "share": "share",
+    "proportion": "share", "how late": "clock", "how early": "clock", "time": "clock",
+    "temperature": "degrees", "score": "score",
+}  # fmt: skip
+
+
+def _measure(found: re.Match[str] | None, focus: str) -> str:
+    """What is measured, where the question word or its noun says so: age, length, share ..."""
+    if found is None:
+        return ""
+    return _MEASURES.get(" ".join(found["wh"].lower().split()), "") or _MEASURES.get(focus, "")
+
+
 def _what(question: str, rest: str) -> tuple[Wants, str, frozenset[str]]:
     """ "What" and "which": the noun that follows says the type ("what town", "what is the price")."""
     following = words(rest)
-    if following[:1] and following[0] in _AUXILIARY and "of" not in following[:1]:
+    if re.match(r"\s*(?:did|does|do|will|would)\b.*\bcost\b", rest, re.IGNORECASE):
+        return "money", "", frozenset()
+    if following[:1] and following[0] in _AUXILIARY:
         noun = _head_noun([w for w in following[1:] if w != "the"], until_verb=False)
         wants = _noun_type(noun)
+        if noun in {"name", "names"}:
+            named = re.search(
+                r"\bnames? of (?:the |a |an )?(?:\w+ ){0,2}?(\w+)", rest, re.IGNORECASE
+            )
+            wants = (
+                "person"
+                if named and (normal(named[1]) in _PERSON_NOUNS or _AGENT.search(named[1]))
+                else wants
+            )
         content = [w for w in following[1:] if w not in STOP_WORDS]
         if (
             wants == "thing"
@@ -307,6 +336,9 @@ def _what(question: str, rest: str) -> tuple[Wants, str, frozenset[str]]:
     if wants == "thing" and re.match(r"\s*(?:caused|led to|prompted|made)\b", rest, re.I):
         wants, noun = "reason", ""
     return wants, noun, frozenset({noun} & _EMPTY_FOCUS)
+
+
+_AGENT = re.compile(r"(?:er|or|ist|man|woman|ian)$")
 
 
 def _head_noun(following: list[str], *, until_verb: bool) -> str:

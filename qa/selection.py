@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from qa.protocols import TermStatistics
 from qa.questions import (
     MONTHS,
+    OPEN_END,
     STOP_WORDS,
     Period,
     Question,
@@ -94,18 +95,20 @@ def threshold() -> float:
 
 def rank(question: str, hits: Sequence[Hit], statistics: TermStatistics) -> list[Candidate]:
     """Every sentence of the hits that could be an answer, best first."""
-    weighted = weigh(analyse(question), statistics)
+    return rank_weighted(weigh(analyse(question), statistics), hits)
+
+
+def rank_weighted(weighted: Weighted, hits: Sequence[Hit]) -> list[Candidate]:
+    """As :func:`rank`, for a question that is already weighed."""
     places = [place for number, hit in enumerate(hits) for place in _places(hit, number)]
     rows = sentence_features(weighted, places)
-    scored = {}
+    best: dict[tuple[str, int, int], Candidate] = {}
     for place, row in zip(places, rows, strict=True):
-        score = _probability("sentence", row)
         key = (place.hit.article.id, place.start, place.end)
-        if key not in scored or scored[key].score < score:
-            scored[key] = Candidate(
-                place.hit, place.start, place.end, score, row, _neighbour(place)
-            )
-    return sorted(scored.values(), key=lambda c: -c.score)
+        score = _probability("sentence", row)
+        if key not in best or best[key].score < score:
+            best[key] = Candidate(place.hit, place.start, place.end, score, row, _neighbour(place))
+    return sorted(best.values(), key=lambda candidate: -candidate.score)
 
 
 def confidence(
@@ -201,20 +204,36 @@ def _units(text: str, language: str | None) -> tuple[Unit, ...]:
 
 
 def _places(hit: Hit, number: int) -> list[Place]:
-    """The sentences and table rows of a hit. Headings and scraps are context, never candidates."""
+    """The sentences and table rows of a hit. Headings and scraps are context, never candidates.
+
+    What stands before a list item or a table row is what leads the list, not the item above.
+    """
     passage, found = hit.passage, []
-    heading = passage.heading
-    previous = _before(hit)
+    heading, previous = passage.heading, _before(hit)
     units = _units(passage.text, hit.article.language)
     for index, unit in enumerate(units):
         span = (passage.start + unit.start, passage.start + unit.end)
+        text = passage.text[unit.start : unit.end]
         if unit.kind == "heading":
-            heading, previous = passage.text[unit.start : unit.end], None
+            heading, previous = text, None
         elif unit.kind != "scrap":
+            kind = "item" if unit.kind == "prose" and _ITEM.match(text) else unit.kind
             order = index / max(len(units) - 1, 1)
-            found.append(Place(hit, number, *span, unit.kind, order, heading, previous))
-            previous = span
+            found.append(Place(hit, number, *span, kind, order, heading, previous))
+            if kind == "prose" or not previous or (kind == "table" and found[-1].previous is None):
+                previous = span
     return found
+
+
+_ITEM = re.compile(r"(?:[-*+•–]|\d{1,2}[.)])\s")
+
+
+@lru_cache(maxsize=1 << 12)
+def _topic(text: str, title: str, language: str | None) -> frozenset[str]:
+    """Stems of what the whole article is about: its title and its first sentence."""
+    units = _units(text[:LOOK_BACK], language)
+    lead = next((text[u.start : u.end] for u in units if u.kind == "prose"), "")
+    return read(title).all | read(lead).all
 
 
 def _before(hit: Hit) -> tuple[int, int] | None:
@@ -249,7 +268,7 @@ def _neighbour(place: Place) -> tuple[int, int] | None:
     text = place.hit.article.text
     before = text[place.previous[0] : place.previous[1]]
     if place.kind == "table":
-        return place.previous if before.lstrip().startswith("|") and place.order < 0.2 else None
+        return place.previous if before.lstrip().startswith("|") else None
     if "\n\n" in text[place.previous[1] : place.start] or not leans(text[place.start : place.end]):
         return None
     return None if leans(before) or before.endswith("?") else place.previous
@@ -270,13 +289,18 @@ _CURRENCIES = frozenset(
     "crown euro dollar pound franc mark yen cent penny pence rupee krona krone kroner zloty shilling guilder "
     "lira peso ruble rouble yuan usd eur gbp florin ducat talent thaler".split()
 )
+_CURRENCY_STEMS = frozenset(stem(word) for word in _CURRENCIES)
+_STRONG_REASON = re.compile(
+    r"\b(?:because|due to|owing to|thanks to|as a result|so that|in order|caused? by|led to|reasons?|therefore|"
+    r"result(?:ed|ing|s)? (?:of|from|in)|for fear|blam(?:e|ed|ing)|in response|prompted|since (?!\d)|caus(?:e|ed))\b",
+    re.I,
+)
+_WEAK_REASON = re.compile(
+    r"\b(?:after|to (?:allow|make|avoid|prevent|protect|reduce|keep|save|help|give|raise|ensure|improve|meet|be)|"
+    r"failed|lack|shortage|made|too|over|argued|said)\b",
+    re.I,
+)
 _MARKERS: dict[str, re.Pattern[str]] = {
-    "reason": re.compile(
-        r"\b(?:because|since|due to|owing to|thanks to|as a result|so that|in order|caused? by|led to|"
-        r"result(?:ed|ing|s)? (?:of|from|in)|reasons?|therefore|after|for fear|blamed|to (?:allow|make|avoid|"
-        r"prevent|protect|reduce|keep|save|help|give|raise|ensure|improve|meet|be)|in response|prompted)\b",
-        re.I,
-    ),
     "method": re.compile(
         r"\b(?:by \w+ing|by (?:means|the|a)|using|through|via|with|thus|in order|works?)\b", re.I
     ),
@@ -291,17 +315,57 @@ _PLACE_WORDS = frozenset(
 )
 
 
+_UNIT_STEMS = {
+    "age": "old age year", "length": "metr meter kilometr kilomet mile feet foot yard inch centimetr km m cm "
+    "storey stori", "weight": "kilo kilogram kg ton tonn pound gram ounc", "speed": "km h mph kilometr mile knot hour",
+    "share": "percent per cent half third quarter", "frequency": "time everi day week month year hour",
+    "clock": "am pm oclock noon midnight morn even hour", "degrees": "degre celsius fahrenheit c f", "score": "",
+}  # fmt: skip
+_PEOPLE = frozenset(
+    "people person visitor resident tourist passenger spectator fan voter worker employe staff member pupil student "
+    "child adult men women inhabit guest soldier victim protest demonstr peopl famili refuge firefight sailor "
+    "holidaymak islander custom".split()
+)
+
+
 @lru_cache(maxsize=1 << 14)
-def _typed(text: str, wants: str) -> tuple[tuple[int, float], ...]:
+def _typed(text: str, wants: str, measure: str = "") -> tuple[tuple[int, float], ...]:
     """Tokens that could be an answer of the wanted type, as (token index, strength 0 to 1)."""
     own = read(text)
+    if wants == "reason":
+        return (
+            ((0, 1.0),)
+            if _STRONG_REASON.search(text)
+            else ((0, 0.4),)
+            if _WEAK_REASON.search(text)
+            else ()
+        )
     if wants in _MARKERS:
         return ((0, 1.0),) if _MARKERS[wants].search(text) else ()
+    if measure in _UNIT_STEMS:
+        return tuple(_measured(own, text, measure))
     find = {
         "date": _dates, "number": _numbers, "money": _money, "duration": _durations,
-        "person": _names, "place": _locations, "thing": _names,
+        "person": _persons, "place": _locations, "thing": _names,
     }  # fmt: skip
     return tuple(find[wants](own.raw, text))
+
+
+def _measured(own: Read, text: str, measure: str) -> Iterable[tuple[int, float]]:
+    """Numbers with a fitting unit beside them count whole, others little."""
+    units = frozenset(_UNIT_STEMS[measure].split())
+    for at, token in enumerate(own.raw):
+        if not _numeric(token) or (_is_year(token) and measure != "score"):
+            continue
+        beside = own.stems[max(0, at - 2) : at] + own.stems[at + 1 : at + 4]
+        fits = not units.isdisjoint(beside) or (measure == "share" and "%" in text)
+        fits |= measure == "clock" and ":" in token
+        if measure == "age":
+            fits = bool(re.search(rf"\b{re.escape(token)}[ -]years?[ -]olds?\b|\bage(?:d| of)? {re.escape(token)}\b|"
+                                  rf", (?:now )?{re.escape(token)},", text))  # fmt: skip
+        if measure == "score":
+            fits = bool(re.search(rf"\b{re.escape(token)} ?(?:-|–|to|:) ?\d", text))
+        yield at, 1.0 if fits else 0.2
 
 
 def _is_year(token: str) -> bool:
@@ -313,6 +377,9 @@ def _is_year(token: str) -> bool:
     )
 
 
+_RELATIVE_DAY = frozenset("last next this ago later earlier previous following".split())
+
+
 def _dates(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
     for at, token in enumerate(raw):
         word = token.lower()
@@ -320,8 +387,11 @@ def _dates(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
             yield at, 1.0
         elif token[:1].isupper() and word in MONTHS:
             yield at, 1.0
-        elif word in _DAY_WORDS:
-            yield at, 0.7 if word in _WEEKDAYS else 0.4
+        elif word in {"am", "pm"} and at and raw[at - 1][0].isdigit():
+            yield at, 0.7
+        elif word in _DAY_WORDS or word.rstrip("s") in _UNITS:
+            related = any(w.lower() in _RELATIVE_DAY for w in raw[max(0, at - 1) : at + 2])
+            yield at, 0.7 if related or word in _WEEKDAYS else 0.3
 
 
 def _numeric(token: str) -> bool:
@@ -331,7 +401,10 @@ def _numeric(token: str) -> bool:
 def _numbers(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
     for at, token in enumerate(raw):
         if _numeric(token):
-            yield at, 0.4 if _is_year(token) else 1.0
+            dated = _is_year(token) or any(
+                w.lower() in MONTHS for w in raw[max(0, at - 1) : at + 2]
+            )
+            yield at, 0.3 if dated else 1.0
 
 
 def _money(raw: Sequence[str], text: str) -> Iterable[tuple[int, float]]:
@@ -339,21 +412,22 @@ def _money(raw: Sequence[str], text: str) -> Iterable[tuple[int, float]]:
     for at, token in enumerate(raw):
         if _numeric(token):
             near = {stem(normal(w)) for w in raw[at + 1 : at + 4]}
-            paid = signs or near & {stem(word) for word in _CURRENCIES}
+            paid = signs or near & _CURRENCY_STEMS
             yield at, 1.0 if paid else 0.3 if near & {"million", "billion", "thousand"} else 0.1
 
 
 def _durations(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
-    units = {stem(word) for word in _UNITS}
     for at, token in enumerate(raw):
-        if _numeric(token) or token.lower() in {"a", "an", "several", "few", "many", "one"}:
-            if any(stem(normal(w)) in units for w in raw[at + 1 : at + 3]):
+        word = token.lower()
+        if _numeric(token) or word in {"a", "an", "several", "few", "many", "one"}:
+            if any(w.lower().rstrip("s") in _UNITS for w in raw[at + 1 : at + 3]):
                 yield at, 1.0
-        elif token.lower() in {"until", "since"}:
+        elif word in {"until", "since"}:
             yield at, 0.5
 
 
 def _names(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
+    """Capitalised words; a run of them counts whole, one at the start of the sentence not at all."""
     for at, token in enumerate(raw):
         word = normal(token)
         if (
@@ -362,17 +436,64 @@ def _names(raw: Sequence[str], _text: str) -> Iterable[tuple[int, float]]:
             and word not in _WEEKDAYS
             and word not in STOP_WORDS
         ):
-            run = (at > 0 and raw[at - 1][0].isupper()) or (
-                at + 1 < len(raw) and raw[at + 1][0].isupper()
-            )
+            run = (
+                at > 0 and raw[at - 1][0].isupper() and normal(raw[at - 1]) not in STOP_WORDS
+            ) or (at + 1 < len(raw) and raw[at + 1][0].isupper())
             if at or run:
-                yield at, 1.0 if run else 0.7
+                yield at, 1.0 if run else 0.6
+
+
+_TITLES = frozenset(
+    "mr mrs ms dr sir lord lady king queen president mayor judge professor captain coach".split()
+)
+_ROLE = re.compile(
+    r"[a-z]+(?:er|or|ist|man|woman|ian|ant|eer|ess|chief|head|king|queen|son|wife|boss|star|pilot)$"
+)
+_SPOKE = frozenset(
+    "said says told added who whose called believes explained wrote warned argued".split()
+)
+_NOT_PERSONS = frozenset(
+    "st saint street road hospital school university college council company club united city town river lake "
+    "bridge park church museum bank party league cup association institute court house hall station island "
+    "county district province region avenue square theatre airport union group inc ltd".split()
+)
+
+
+def _persons(raw: Sequence[str], text: str) -> Iterable[tuple[int, float]]:
+    """Names, best those with a role or a verb of speech beside them, least those of places and bodies."""
+    found = dict(_names(raw, text))
+    for at in found:
+        first, last = at, at
+        while first and raw[first - 1][0].isupper() and normal(raw[first - 1]) not in STOP_WORDS:
+            first -= 1
+        while last + 1 < len(raw) and raw[last + 1][0].isupper():
+            last += 1
+        before = raw[first - 1].lower() if first else ""
+        after = raw[last + 1].lower() if last + 1 < len(raw) else ""
+        run = {normal(word) for word in raw[first : last + 1]}
+        if not _NOT_PERSONS.isdisjoint(run | {after}):
+            yield at, 0.2
+        elif run & _TITLES or _ROLE.match(before) or _SPOKE & {before, after}:
+            yield at, 1.0
+        else:
+            yield at, 0.3 if before in _PLACE_WORDS | {"the"} else 0.8 if last > first else 0.5
+
+
+_SITES = frozenset(
+    "street road square quarter harbour harbor park school church station hall field beach island hill bridge "
+    "museum hospital theatre stadium garden market forest valley river lake coast border village town city centre "
+    "center building house office room floor".split()
+)
 
 
 def _locations(raw: Sequence[str], text: str) -> Iterable[tuple[int, float]]:
+    """Names after a preposition of place, and plain words for places after one."""
     for at, strength in _names(raw, text):
         led = any(w.lower() in _PLACE_WORDS for w in raw[max(0, at - 3) : at])
         yield at, strength if led else 0.4
+    for at, token in enumerate(raw):
+        if token in _SITES and any(w.lower() in _PLACE_WORDS for w in raw[max(0, at - 3) : at]):
+            yield at, 0.5
 
 
 # -- features -------------------------------------------------------------------------------------
@@ -393,8 +514,23 @@ def _opposites() -> Mapping[str, frozenset[str]]:
 
 
 @lru_cache(maxsize=1)
-def _related() -> Mapping[str, frozenset[str]]:
-    return _both_ways(model()["related"])
+def _kin() -> tuple[Mapping[str, frozenset[str]], Mapping[str, frozenset[str]]]:
+    """Near and far related words of a stem, from ``related.json``."""
+    tables = json.loads(files("qa").joinpath("related.json").read_text("utf-8"))
+    return _both_ways(tables["near"]), _both_ways(tables["far"])
+
+
+def kinship(term: str, stems: frozenset[str]) -> float:
+    """1 where the stem itself is among the stems, 0.8 for a near relative of it, 0.5 for a far one."""
+    if term in stems:
+        return 1.0
+    near, far = _kin()
+    if not near.get(term, _NOTHING).isdisjoint(stems):
+        return 0.8
+    return 0.0 if far.get(term, _NOTHING).isdisjoint(stems) else 0.5
+
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 def _both_ways(listed: Mapping[str, str]) -> dict[str, frozenset[str]]:
@@ -426,7 +562,8 @@ def _one_row(weighted: Weighted, place: Place) -> dict[str, float]:
     text = place.hit.article.text[place.start : place.end]
     own = read(text)
     before = _text(place.hit, place.previous)
-    frame = read(place.hit.article.title).all | read(place.heading).all
+    article = place.hit.article
+    frame = _topic(article.text, article.title, article.language) | read(place.heading).all
     return {
         **_overlap(weighted, place, own, before, frame),
         **_order(weighted, own),
@@ -464,6 +601,7 @@ def _overlap(
         "coverage_previous": _covered(weighted, near) - coverage,
         "coverage_title": wide - _covered(weighted, near),
         "coverage_passage": widest - wide,
+        **_details(weighted, own.all, frame),
         "coverage_similar": _similar(weighted, own.all),
         "coverage_related": _related_share(weighted, own.all),
         "rarest_missing": float(bool(weighted.rarest) and weighted.rarest not in own.all),
@@ -481,6 +619,18 @@ def _overlap(
     }
 
 
+def _details(weighted: Weighted, stems: frozenset[str], frame: frozenset[str]) -> dict[str, float]:
+    """The terms beyond the article's topic: any sentence may take the topic for granted."""
+    details = {term: share for term, share in weighted.share.items() if term not in frame}
+    total = sum(details.values())
+    found = sum(share * kinship(term, stems) for term, share in details.items())
+    return {
+        "topic": 1 - total,
+        "details": found / total if total else 0.0,
+        "no_details": float(not details),
+    }
+
+
 def _similar(weighted: Weighted, stems: frozenset[str]) -> float:
     """Idf share of the terms that are not in the sentence but share five first letters with a word."""
     missing = [t for t in weighted.share if t not in stems and len(t) >= 5 and t.isalpha()]
@@ -489,12 +639,8 @@ def _similar(weighted: Weighted, stems: frozenset[str]) -> float:
 
 
 def _related_share(weighted: Weighted, stems: frozenset[str]) -> float:
-    """Idf share of the terms that are not in the sentence but have a related word there."""
-    return sum(
-        share
-        for term, share in weighted.share.items()
-        if term not in stems and _has_related(term, stems)
-    )
+    """Idf share of the terms that are not in the sentence but have a relative there, by kinship."""
+    return sum(share * kinship(t, stems) for t, share in weighted.share.items() if t not in stems)
 
 
 def _order(weighted: Weighted, own: Read) -> dict[str, float]:
@@ -519,23 +665,41 @@ def _order(weighted: Weighted, own: Read) -> dict[str, float]:
 def _answer_type(asked: Question, text: str, own: Read) -> dict[str, float]:
     """Whether the sentence holds something of the wanted type that the question does not name."""
     known = frozenset(asked.terms) | read(asked.text).all
+    marked = asked.wants in _MARKERS or asked.wants == "reason"
+    measure = asked.measure if asked.wants in {"number", "date"} else ""
     found = [
         (at, s)
-        for at, s in _typed(text, asked.wants)
-        if asked.wants in _MARKERS or own.stems[at] not in known
+        for at, s in _typed(text, asked.wants, measure)
+        if marked or own.stems[at] not in known
     ]
     strength = max((s for _, s in found), default=0.0)
     row = {f"type_{kind}": strength if kind == asked.wants else 0.0 for kind in TYPES}
-    matched = [i for i, s in enumerate(own.stems) if s in known and s in asked.terms]
-    gap = min((abs(at - i) for at, _ in found for i in matched), default=99)
-    row["type_near"] = math.exp(-gap / 5) if asked.wants not in _MARKERS else 0.0
+    near, wanted = 0.0, frozenset(asked.terms)
+    if found and not marked:
+        places = [i for i, s in enumerate(own.stems) if kinship(s, wanted) > 0.7]
+        near = max((s * math.exp(-abs(at - i) / 5) for at, s in found for i in places), default=0.0)
+    row["type_near"] = near
     strict = asked.wants in {"date", "number", "money", "duration", "person"}
     row["type_missing"] = float(strict and strength < 0.35)
-    focus_at = (
-        [i for i, s in enumerate(own.stems) if s == asked.focus] if asked.wants == "number" else []
+    row["type_exact_missing"] = float(strict and asked.wants != "person" and strength < 0.35)
+    row["number_of_focus"] = (
+        _counted(asked, own, found) if asked.wants == "number" and asked.focus else 0.0
     )
-    row["number_of_focus"] = float(any(0 < i - at <= 4 for at, _ in found for i in focus_at))
     return row
+
+
+def _counted(asked: Question, own: Read, found: Sequence[tuple[int, float]]) -> float:
+    """1 where a number stands before the noun that is counted, 0.7 for a kin word, "people" for all."""
+    best = 0.0
+    for at, strength in found:
+        after = own.stems[at + 1 : at + 5]
+        if asked.focus in after:
+            return 1.0
+        kin = kinship(asked.focus, frozenset(after)) > 0.7 or (
+            asked.focus in _PEOPLE and _PEOPLE & set(after)
+        )
+        best = max(best, 0.7 if kin and strength > 0.5 else 0.0)
+    return best
 
 
 _DENYING = ("un", "in", "non", "im", "dis", "ir")
@@ -550,11 +714,7 @@ def _is_denied(term: str, stems: frozenset[str]) -> bool:
         for prefix in _DENYING
         if term.startswith(prefix) and len(term) > 6
     }
-    return not stems.isdisjoint(bare | {prefix + term for prefix in _DENYING if len(term) > 3})
-
-
-def _has_related(term: str, stems: frozenset[str]) -> bool:
-    return not _related().get(term, frozenset()).isdisjoint(stems)
+    return not stems.isdisjoint(bare | {prefix + term for prefix in _DENYING if len(term) > 4})
 
 
 def _substituted(terms: Sequence[str], own: Read) -> list[str]:
@@ -579,9 +739,7 @@ def _conflicts(
     wanted = _superlatives(asked.text)
     missing = [term for term in asked.terms if term not in own.all]
     covered = own.all | read(before).all | frame
-    heavy = (
-        weighted.share[t] for t in missing if t not in covered and not _has_related(t, covered)
-    )
+    heavy = (weighted.share[t] * (1 - kinship(t, covered)) for t in missing)
     return {
         "heaviest_missing": max(heavy, default=0.0),
         "substituted": sum(weighted.share[t] for t in _substituted(asked.terms, own)),
@@ -597,45 +755,38 @@ def _conflicts(
 
 
 def _time(asked: Question, place: Place, text: str, before: str) -> dict[str, float]:
-    row = dict.fromkeys(
-        ("period", "period_exact", "period_misses", "period_before", "period_dateless"), 0.0
+    """How the dates in the sentence, or before it where it has none, stand to the period asked for."""
+    names = (
+        "period period_inside period_start period_end period_misses period_before period_dateless"
     )
-    if asked.period:
-        spans = periods(text)
-        inside = max((_overlaps(asked.period, span) for span in spans), default=0.0)
-        row["period"] = inside
-        row["period_exact"] = float(any(_same_years(asked.period, span) for span in spans))
-        row["period_misses"] = float(bool(spans) and not inside)
-        row["period_dateless"] = float(not spans)
-        row["period_before"] = (
-            0.0
-            if spans
-            else max((_overlaps(asked.period, s) for s in periods(before)), default=0.0)
-        )
+    row = dict.fromkeys(names.split(), 0.0)
     published = place.hit.article.published
     year = int(published[:4]) if published and published[:4].isdigit() else 0
-    row["published_in_period"] = float(
-        bool(
-            asked.period
-            and year
-            and asked.period[0] <= 12 * year + 11
-            and asked.period[1] >= 12 * year
-        )
-    )
     row["newest"] = (year - 2000) / 50 if asked.newest and year else 0.0
+    row["published_then"] = 0.0
+    if not asked.period:
+        return row
+    low, high = asked.period
+    spans = periods(text)
+    row["period"] = max((_overlap_share(asked.period, span) for span in spans), default=0.0)
+    row["period_inside"] = float(any(low <= first and last <= high for first, last in spans))
+    row["period_start"] = float(any(low // 12 == first // 12 for first, _ in spans))
+    row["period_end"] = float(any(high // 12 == last // 12 for _, last in spans))
+    row["period_misses"] = float(bool(spans) and not row["period"])
+    row["period_dateless"] = float(not spans)
+    row["period_before"] = float(
+        not spans and any(_overlap_share(asked.period, s) for s in periods(before))
+    )
+    row["published_then"] = float(bool(year) and low <= 12 * year + 11 and 12 * year <= high)
     return row
 
 
-def _overlaps(asked: Period, span: Period) -> float:
-    """Jaccard-like overlap of two periods, 0 where they do not touch, never under 0.3 where they do."""
-    common = min(asked[1], span[1]) - max(asked[0], span[0]) + 1
-    if common <= 0:
-        return 0.0
-    return max(0.3, common / (max(asked[1], span[1]) - min(asked[0], span[0]) + 1))
-
-
-def _same_years(asked: Period, span: Period) -> bool:
-    return asked[0] // 12 == span[0] // 12 and asked[1] // 12 == span[1] // 12
+def _overlap_share(asked: Period, span: Period) -> float:
+    """Common months over the months of the longer of the two; an open end reaches as far as asked."""
+    last = min(span[1], asked[1]) if span[1] >= OPEN_END else span[1]
+    common = min(asked[1], last) - max(asked[0], span[0]) + 1
+    longer = max(min(asked[1], OPEN_END) - asked[0], last - span[0]) + 1
+    return max(0.0, common / longer)
 
 
 def _shape(place: Place, text: str, own: Read) -> dict[str, float]:
@@ -649,6 +800,7 @@ def _shape(place: Place, text: str, own: Read) -> dict[str, float]:
         "leans": float(leans(text)),
         "quotation": float(any(mark in text for mark in '“”"')),
         "table": float(place.kind == "table"),
+        "item": float(place.kind == "item"),
         "new_words": math.log(1 + len(own.content)),
     }
 
@@ -665,10 +817,10 @@ def _hit(weighted: Weighted, place: Place) -> dict[str, float]:
 
 CASE = tuple(
     "coverage coverage_previous coverage_title coverage_passage coverage_similar coverage_related "
-    "rarest_missing rarest_absent names_sentence names_around names_absent numbers_missing focus verb "
+    "topic details no_details rarest_missing rarest_absent names_sentence names_around names_absent numbers_missing focus verb "
     "verb_missing pairs in_order density type_near type_missing number_of_focus negation_differs opposite "
-    "heaviest_missing substituted other_name superlative_missing period period_exact period_misses "
-    "period_dateless period_before length leans hit_rank".split()
+    "heaviest_missing substituted other_name superlative_missing period period_inside period_start period_end period_misses "
+    "period_dateless period_before length leans hit_rank type_exact_missing".split()
 )
 
 
@@ -696,8 +848,6 @@ def case_features(
             ),
             default=0.0,
         ),
-        "names_asked": float(bool(asked.names)),
-        "period_asked": float(bool(asked.period)),
+        "best_type": max(best.features[f"type_{kind}"] for kind in TYPES if kind != "thing"),
     }
-    row |= {f"wants_{kind}": float(asked.wants == kind) for kind in (*TYPES, "yesno")}
     return row

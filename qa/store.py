@@ -13,10 +13,12 @@ import shutil
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qa import vectors
 from qa.catalog import ArticleRecord, Catalog
@@ -25,9 +27,14 @@ from qa.lexical import LexicalIndex
 from qa.types import Check, Filters
 from qa.vectors import VectorIndex
 
+if TYPE_CHECKING:
+    from qa.protocols import Vectors
+
 REBUILD_BATCH = 2_000
-SAMPLE = 50  # vectors that doctor looks up
+STORED_SAMPLE = 2_000  # vectors that doctor reads back
+SEARCHED_SAMPLE = 50  # vectors that doctor searches for
 SAME = 0.999  # cosine of a vector with itself, less what rounding costs
+UNFOUND_SHARE = 0.1  # the index is approximate; more than this is damage
 
 
 class Store:
@@ -36,16 +43,20 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.catalog = Catalog(path / "catalog.db")
-        try:
-            _adopt_rebuilt(path)
-            self.lexical = LexicalIndex(path / "lexical")
-            self.vectors = VectorIndex(path / "chroma")
-        except BaseException:
-            self.catalog.close()
-            raise
         self._seen = self.catalog.generation
         self._readers = 0
         self._turn = threading.Condition()
+
+    @cached_property
+    def lexical(self) -> LexicalIndex:
+        """Opened when first needed, as are the vectors: a list of articles needs neither."""
+        _adopt_rebuilt(self.path)
+        return LexicalIndex(self.path / "lexical")
+
+    @cached_property
+    def vectors(self) -> VectorIndex:
+        _adopt_rebuilt(self.path)
+        return VectorIndex(self.path / "chroma")
 
     @classmethod
     def create(cls, path: Path, fingerprint: str) -> Store:
@@ -66,7 +77,8 @@ class Store:
         return (path / "catalog.db").exists()
 
     def close(self) -> None:
-        self.vectors.close()
+        if "vectors" in self.__dict__:
+            self.vectors.close()
         self.catalog.close()
 
     @contextmanager
@@ -115,8 +127,9 @@ class Store:
         self._seen = self.catalog.generation
 
     def _reopen(self) -> None:
-        self.lexical.reopen()
-        self.vectors.reopen()
+        for name in ("lexical", "vectors"):
+            if name in self.__dict__:
+                getattr(self, name).reopen()
         self._seen = self.catalog.generation
 
 
@@ -226,12 +239,11 @@ def check(path: Path) -> list[Check]:
     if damage or trouble:
         checks.append(Check("vectors", not trouble, trouble or "it opens", "Run: qa rebuild"))
         return checks
-    try:
-        store = Store(path)
-    except LibraryError as error:
-        return [*checks, Check("lexical index", False, str(error), "Run: qa rebuild")]
+    store = Store(path)
     try:
         return [*checks, _check_lexical(store), _check_vectors(store)]
+    except LibraryError as error:
+        return [*checks, Check("indexes", False, str(error), "Run: qa rebuild")]
     finally:
         store.close()
 
@@ -251,18 +263,36 @@ def _check_vectors(store: Store) -> Check:
     compared = _compare("vectors", wanted, store.vectors.ids(), set(store.catalog.journal()))
     if not compared.ok:
         return compared
-    ordered = sorted(wanted)
-    sample = ordered[:: max(1, len(ordered) // SAMPLE)][:SAMPLE]
-    lost = 0
-    for key, vector in store.catalog.vectors(sample).items():
-        found = store.vectors.search(vector, 5, Filters())
-        same = [other for other, score in found if score > SAME]
-        # Passages of the same words have the same vector and may fill the first places.
-        lost += key not in same and len(same) < len(found)
-    if lost:
-        detail = f"{lost} of {len(sample)} sample vectors do not find themselves"
+    lost = _lost(store, _sample(wanted, STORED_SAMPLE))
+    sample = _sample(wanted, SEARCHED_SAMPLE)
+    unfound = sum(
+        not _finds_itself(store, key, v) for key, v in store.catalog.vectors(sample).items()
+    )
+    if lost or unfound > len(sample) * UNFOUND_SHARE:
+        detail = (
+            f"{lost} vectors lost or changed, {unfound} of {len(sample)} do not find themselves"
+        )
         return Check("vectors", False, detail, "Run: qa rebuild")
-    return Check("vectors", True, f"{compared.detail}; {len(sample)} samples find themselves")
+    found = len(sample) - unfound
+    return Check("vectors", True, f"{compared.detail}; {found} of {len(sample)} find themselves")
+
+
+def _lost(store: Store, sample: Sequence[str]) -> int:
+    """How many of these vectors the index has not got as the catalog has them."""
+    right, stored = store.catalog.vectors(sample), store.vectors.stored(sample)
+    return sum(key not in stored or float(stored[key] @ right[key]) < SAME for key in right)
+
+
+def _finds_itself(store: Store, key: str, vector: Vectors) -> bool:
+    found = store.vectors.search(vector, 10, Filters())
+    same = [other for other, score in found if score > SAME]
+    # Passages of the same words have the same vector and may fill all places.
+    return key in same or len(same) == len(found) > 0
+
+
+def _sample(ids: Iterable[str], size: int) -> list[str]:
+    ordered = sorted(ids)
+    return ordered[:: max(1, len(ordered) // size)][:size]
 
 
 def _compare(name: str, wanted: set[str], found: set[str], journal: set[str]) -> Check:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -76,16 +77,18 @@ class VectorIndex:
         pending = list(rows)
         for at in range(0, len(pending), ROWS_A_CALL):
             batch = pending[at : at + ROWS_A_CALL]
-            self._collection.upsert(
-                ids=[passage.id for passage, _, _ in batch],
-                embeddings=np.stack([vector for _, _, vector in batch]),
-                metadatas=[_metadata(article) for _, article, _ in batch],
-            )
+            with _index_errors(self.path):
+                self._collection.upsert(
+                    ids=[passage.id for passage, _, _ in batch],
+                    embeddings=np.stack([vector for _, _, vector in batch]),
+                    metadatas=[_metadata(article) for _, article, _ in batch],
+                )
 
     def delete(self, passage_ids: Sequence[str]) -> None:
         """Removes vectors; ids that are not there do not matter."""
         for at in range(0, len(passage_ids), ROWS_A_CALL):
-            self._collection.delete(ids=list(passage_ids[at : at + ROWS_A_CALL]))
+            with _index_errors(self.path):
+                self._collection.delete(ids=list(passage_ids[at : at + ROWS_A_CALL]))
 
     def search(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[str, float]]:
         """Passage ids with their cosine similarity, -1 to 1, nearest first."""
@@ -94,14 +97,25 @@ class VectorIndex:
         wanted = min(k, self.count())
         if wanted == 0:
             return []
-        found = self._collection.query(
-            query_embeddings=vector[np.newaxis],
-            n_results=wanted,
-            where=_where(filters),
-            include=["distances"],
-        )
+        with _index_errors(self.path):
+            found = self._collection.query(
+                query_embeddings=vector[np.newaxis],
+                n_results=wanted,
+                where=_where(filters),
+                include=["distances"],
+            )
         distances = (found["distances"] or [[]])[0]
         return [(key, 1.0 - float(d)) for key, d in zip(found["ids"][0], distances, strict=True)]
+
+    def stored(self, passage_ids: Sequence[str]) -> dict[str, Vectors]:
+        """The vectors of these passages as the index holds them; lost ones are left out."""
+        import numpy as np
+
+        found = self._collection.get(ids=list(passage_ids), include=["embeddings"])
+        rows = found["embeddings"]
+        vectors = [] if rows is None else list(rows)
+        pairs = zip(found["ids"], vectors, strict=False)
+        return {key: np.asarray(row, dtype=np.float32) for key, row in pairs if row is not None}
 
     def count(self) -> int:
         return int(self._collection.count())
@@ -136,6 +150,19 @@ def probe(path: Path) -> str:
         return ""
     lines = done.stderr.strip().splitlines()
     return lines[-1] if lines else f"opening it ends the process (code {done.returncode})"
+
+
+@contextmanager
+def _index_errors(path: Path) -> Iterator[None]:
+    from chromadb.errors import ChromaError
+
+    try:
+        yield
+    except ChromaError as error:
+        raise LibraryError(
+            f"The vectors in {path} cannot be used ({error}). Check free space and permissions, "
+            "then run this again; if it goes on, run: qa rebuild"
+        ) from error
 
 
 def _open_client(path: Path) -> Client:

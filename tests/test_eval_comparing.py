@@ -28,7 +28,7 @@ def case(number: int, right: bool, *, exact: bool = True, confidence: float = 0.
     text = "yes" if right else "no"
     cited = {1: Place("gold", 0, len(text), text)}
     outcome = Outcome(True, confidence, (Sentence(text, (1,)),), cited, (exact,))
-    return Case(question, outcome=outcome, hits=(Place("gold", 0, 3, text),))
+    return Case(question, findable=("yes",), outcome=outcome, hits=(Place("gold", 0, 3, text),))
 
 
 def scores(right: int, of: int = 40, **given: Any) -> Scores:

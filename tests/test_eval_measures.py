@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,9 +35,9 @@ def ranked(*articles: str, **given: Any) -> Case:
 def said(*sentences: tuple[str, tuple[int, ...]], **given: Any) -> Case:
     """A case with an answer; ``cited`` are its citations by number, the rest is its question."""
     cited = given.pop("cited", {})
-    evidence = given.pop("evidence", ())
+    evidence, findable = given.pop("evidence", ()), given.pop("findable", ("1926",))
     outcome = Outcome(True, 0.9, tuple(Sentence(*s) for s in sentences), cited)
-    return Case(question(**given), evidence=evidence, outcome=outcome)
+    return Case(question(**given), evidence=evidence, findable=findable, outcome=outcome)
 
 
 REFUSED = Case(question(), outcome=Outcome(False, 0.2))
@@ -198,7 +200,7 @@ def test_citations_count_only_where_answered_and_evidence_is_known() -> None:
     assert precision.of(REFUSED).whole == 0
     assert precision.of(said(("A.", (1,)), cited=cited, answerable=False)).whole == 0
     assert precision.of(said(("A.", (1,)), cited=cited, evidence_ids=())).whole == 0
-    assert precision.of(said(("A.", (1,)), cited=cited, answers=("long " * 20,))).whole == 0
+    assert precision.of(said(("A.", (1,)), cited=cited, findable=())).whole == 0
 
 
 def test_correct() -> None:
@@ -327,3 +329,12 @@ def test_every_measure_says_what_it_is() -> None:
     assert len(set(names)) == len(names)
     for module in (retrieval, answers, citations, abstention, latency):
         assert module.__doc__
+
+
+def test_the_readme_defines_every_measure() -> None:
+    text = (Path(__file__).parents[1] / "eval" / "README.md").read_text(encoding="utf-8")
+    summary = scoring.summarise([ranked("gold")], {})
+    for group in ("retrieval", "answers", "abstention"):
+        for key in summary[group]:
+            name = re.sub(r"(recall\w*@)\d+", r"\1k", key)
+            assert f"`{name}`" in text, name

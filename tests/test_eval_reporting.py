@@ -33,7 +33,7 @@ ARTICLES = [
 QUESTIONS = [
     Question("right", "When was the bridge built?", "single-hop", answers=("1926",),
              evidence_ids=("bridge",), evidence_spans=("bridge was built in 1926",)),
-    Question("wrong", "When did the new tram open?", "single-hop", answers=("1999",),
+    Question("wrong", "When did the new tram open?", "single-hop", answers=("old bridge",),
              evidence_ids=("bridge",)),
     Question("refused", "Anything about zebras?", HOSTILE, answers=("old",),
              evidence_ids=("bridge",)),

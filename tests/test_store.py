@@ -121,7 +121,7 @@ def test_vectors_that_do_not_find_themselves_are_noticed(library: Library) -> No
     library._store.vectors.upsert([(passage, library.article("harbour"), wrong)])
     failed = [check for check in library.check() if not check.ok]
     assert [check.name for check in failed] == ["vectors"]
-    assert "find themselves" in failed[0].detail
+    assert "1 vectors lost or changed" in failed[0].detail
 
 
 def test_vectors_missing_from_the_index_are_noticed(library: Library) -> None:
@@ -196,3 +196,26 @@ def test_a_damaged_catalog_is_a_clear_error(library: Library) -> None:
 
 def test_the_folder_is_private(library: Library) -> None:
     assert library.path.stat().st_mode & 0o077 == 0
+
+
+def test_a_full_disk_is_a_clear_error_and_loses_nothing(library: Library, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: every store meets the same refusal."""
+    library.close()
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"id": "big", "text": "' + "A sentence of some words here. " * 40_000 + '"}')
+    code = (
+        "import resource, sys; from qa import cli; from qa import library as l; "
+        "from qa.testing import WordEmbedder; "
+        "l.SentenceTransformerEmbedder = lambda name: WordEmbedder(); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)); "
+        "sys.exit(cli.run(['--library', sys.argv[1], 'add', sys.argv[2]]))"
+    )
+    command = [sys.executable, "-c", code, str(library.path), str(rows)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "free space" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {listing.id for listing in library.articles()} == {"harbour", "library", "undated"}
+    library.add([rows])
+    assert len(library.articles()) == 4
+    assert all(check.ok for check in library.check())

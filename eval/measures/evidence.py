@@ -34,9 +34,8 @@ def has_evidence(case: Case) -> bool:
 
 
 def has_known_place(case: Case) -> bool:
-    """Moreover it can be told where in them: by a span that was found, or by a short answer."""
-    findable = bool(case.question.answers) and not case.question.long_form
-    return has_evidence(case) and (bool(case.evidence) or findable)
+    """Moreover it can be told where in them: a gold span or a gold answer was found there."""
+    return has_evidence(case) and bool(case.evidence or case.findable)
 
 
 def _overlaps(case: Case, place: Place) -> bool:

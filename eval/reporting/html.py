@@ -61,9 +61,16 @@ def _rows(summary: Record) -> list[Record]:
             counted = summary["counted"].get(name, summary["cases"])
             bar = plots.interval_bar(low, value, high)
             rows.append(
-                {"name": name, "meaning": MEANINGS[name], "value": value, "low": low,
-                 "high": high, "bar": bar, "counted": counted}
-            )  # fmt: skip
+                {
+                    "name": Markup("_<wbr>").join(name.split("_")),
+                    "meaning": MEANINGS[name],
+                    "value": value,
+                    "low": low,
+                    "high": high,
+                    "bar": bar,
+                    "counted": counted,
+                }
+            )
     return rows
 
 

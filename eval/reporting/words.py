@@ -31,7 +31,7 @@ COLUMNS = {
     "mrr@10": "MRR@10",
     "contains_answer": "contains answer",
     "answered_and_cited": "answered and cited",
-    "rouge_l": "ROUGE-L",
+    "rouge_l": "ROUGE\u2011L",
     "citation_precision": "citation precision",
     "abstention_false_refusal_rate": "refused wrongly",
     "abstention_recall": "refused rightly",
