@@ -1,4 +1,4 @@
-"""How long `import qa` and `qa --help` take, beside an empty Python: python benchmarks/startup.py"""
+"""How long `import qa` and `qa --help` take: python benchmarks/startup.py"""
 
 from __future__ import annotations
 
