@@ -248,7 +248,7 @@ class Library:
                 "QA_GENERATOR is llm, but answers by a language model are not supported yet. "
                 "Remove it, or set it to extractive."
             )
-        return ExtractiveGenerator(self.statistics)
+        return ExtractiveGenerator(self.statistics, self.embedder)
 
     def _matching_store(self) -> Store:
         """The store, if its vectors are the configured model's."""

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
 from itertools import pairwise
@@ -39,6 +39,9 @@ from qa.types import Hit
 MOST_SENTENCES = 3
 SMALL_LIBRARY = 50  # added to the passage count: two passages must not decide which word is rare
 LOOK_BACK = 500  # characters in which a lead, or the sentence before a passage, is sought
+MEANING_CANDIDATES = 12  # the first ones by words, whose meaning is looked at too
+MEANING_WEIGHT = 4.0  # of a cosine, in log odds; see eval/README.md
+CONTEXT = 200  # characters before a sentence that tell what it is about
 COSINES = 0.4, 0.7  # beyond these a cosine says no more; another model's may lie elsewhere
 NEAR, FAR = 0.8, 0.5  # how much a related word counts where the word itself counts 1
 
@@ -125,6 +128,29 @@ def rank_weighted(weighted: Weighted, hits: Sequence[Hit]) -> list[Candidate]:
             needed = None if known else _needed(place)
             best[key] = Candidate(place.hit, place.start, place.end, score, row, needed)
     return sorted(best.values(), key=lambda candidate: -candidate.score)
+
+
+def in_context(candidate: Candidate) -> str:
+    """A candidate with the words before it in its paragraph: what its meaning is taken from."""
+    text = candidate.hit.article.text
+    before = text[max(0, candidate.start - CONTEXT) : candidate.start].rsplit("\n\n", 1)[-1]
+    return before + candidate.text
+
+
+def by_meaning(ranked: Sequence[Candidate], cosines: Sequence[float]) -> list[Candidate]:
+    """Ranks the first candidates anew by word features and by meaning; the others follow.
+
+    ``cosines``, one for each of the first ``len(cosines)`` candidates: of the question with the
+    candidate in its context. The scores keep their sum, since what the model says of all of them
+    together is calibrated.
+    """
+    first = ranked[: len(cosines)]
+    weights = [
+        c.score * math.exp(MEANING_WEIGHT * cos) for c, cos in zip(first, cosines, strict=True)
+    ]
+    scale = sum(c.score for c in first) / (sum(weights) or 1.0)
+    moved = [replace(c, score=w * scale) for c, w in zip(first, weights, strict=True)]
+    return sorted([*moved, *ranked[len(cosines) :]], key=lambda candidate: -candidate.score)
 
 
 def confidence(
