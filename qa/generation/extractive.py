@@ -24,12 +24,13 @@ class ExtractiveGenerator:
 
     def generate(self, question: str, hits: Sequence[Hit]) -> Iterator[Draft]:
         """One draft; without sentences where the hits do not seem to answer."""
-        ranked = self._by_meaning(question, selection.rank(question, hits, self._statistics))
+        ranked = selection.rank(question, hits, self._statistics)
+        # Asked before the ranking by meaning: calibrated as the word features rank.
         sure = selection.confidence(question, ranked, hits, self._statistics)
         if sure < selection.threshold():
             yield Draft(confidence=sure)
             return
-        chosen = selection.choose(question, ranked)
+        chosen = selection.choose(question, self._by_meaning(question, ranked))
         yield Draft(tuple(_sentence(c) for c in chosen), confidence=sure)
 
     def _by_meaning(
