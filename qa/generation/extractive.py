@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from qa import selection
@@ -44,5 +45,12 @@ class ExtractiveGenerator:
 
 
 def _sentence(chosen: selection.Candidate) -> DraftSentence:
-    quote = Quote(chosen.hit.article, chosen.start, chosen.end)
+    start = chosen.start + _stray_markup(chosen.text)
+    quote = Quote(chosen.hit.article, start, chosen.end)
     return DraftSentence(quote.text, (quote,))
+
+
+def _stray_markup(text: str) -> int:
+    """Length of an emphasis mark at the beginning that belongs to words outside the sentence."""
+    found = re.match(r"([*_]{1,3})\s*(?=\w|[\"“‘(])", text)
+    return found.end() if found and text.count(found[1]) == 1 else 0
