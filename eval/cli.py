@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from qa.cli import globals_first
 from qa.errors import QaError
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def main() -> None:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
-    words = _everywhere_first(arguments) or ["--help"]
+    words = globals_first(arguments, "--seed") or ["--help"]
     try:
         code = app(words, prog_name="python -m eval", standalone_mode=False)
         # Typer turns Ctrl-C into 130; a run that was stopped is done in part.
@@ -211,24 +212,6 @@ def _judge(run: Path, cases: Sequence[Case]) -> Record:
 
     with running.locked(run):
         return judging.judge(run, cases, judging.ChatEndpoint(load_settings()))
-
-
-def _everywhere_first(arguments: Sequence[str]) -> list[str]:
-    """Moves --json and --seed to the front, so that they work behind a command too."""
-    front: list[str] = []
-    rest: list[str] = []
-    left = list(arguments)
-    while left:
-        word = left.pop(0)
-        if word == "--":
-            return [*front, *rest, word, *left]
-        if word == "--json" or word.startswith("--seed="):
-            front.append(word)
-        elif word == "--seed" and left:
-            front += [word, left.pop(0)]
-        else:
-            rest.append(word)
-    return front + rest
 
 
 def _summarise(run: Path, cases: Sequence[Case]) -> Record:

@@ -207,8 +207,9 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
+    words = globals_first(arguments, "--library") or ["--help"]
     try:
-        code = app(_globals_first(arguments) or ["--help"], prog_name="qa", standalone_mode=False)
+        code = app(words, prog_name="qa", standalone_mode=False)
         # Typer turns Ctrl-C into 130; an add that was stopped is done in part.
         return _explain(KeyboardInterrupt()) if code == 130 else int(code or 0)
     except (Exception, KeyboardInterrupt) as error:
@@ -246,8 +247,8 @@ def _keep_trace() -> str:
     return f"Please report it with {file.name}."
 
 
-def _globals_first(arguments: Sequence[str]) -> list[str]:
-    """Moves --json and --library to the front, so that they work behind a command too."""
+def globals_first(arguments: Sequence[str], option: str) -> list[str]:
+    """Moves --json and an option with a value to the front, so that they work behind a command."""
     front: list[str] = []
     rest: list[str] = []
     left = list(arguments)
@@ -255,9 +256,9 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
         word = left.pop(0)
         if word == "--":
             return [*front, *rest, word, *left]
-        if word == "--json" or word.startswith("--library="):
+        if word == "--json" or word.startswith(f"{option}="):
             front.append(word)
-        elif word == "--library" and left:
+        elif word == option and left:
             front += [word, left.pop(0)]
         else:
             rest.append(word)
