@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from qa.cli import globals_first
+from qa.cli import globals_first, run_program
 from qa.errors import QaError
 
 if TYPE_CHECKING:
@@ -172,12 +172,7 @@ def main() -> None:
 def run_command(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
     words = globals_first(arguments, "--seed") or ["--help"]
-    try:
-        code = app(words, prog_name="python -m eval", standalone_mode=False)
-        # Typer turns Ctrl-C into 130; a run that was stopped is done in part.
-        return _explain(KeyboardInterrupt()) if code == 130 else int(code or 0)
-    except (Exception, KeyboardInterrupt) as error:
-        return _explain(error)
+    return run_program(app, "python -m eval", words, _explain)
 
 
 def _explain(error: BaseException) -> int:

@@ -260,7 +260,7 @@ class Catalog:
         return [row[0] for row in self._query("SELECT passage_id FROM journal")]
 
     def clear_journal(self, passage_ids: Sequence[str]) -> None:
-        """Forgets journaled passages, and cached vectors that no passage uses any more."""
+        """Forgets journaled passages, once the derived indexes agree with the catalog on them."""
         with self._transaction() as connection:
             connection.executemany(
                 "DELETE FROM journal WHERE passage_id = ?", [(key,) for key in passage_ids]

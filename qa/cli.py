@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -208,12 +208,19 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
     words = globals_first(arguments, "--library") or ["--help"]
+    return run_program(app, "qa", words, _explain)
+
+
+def run_program(
+    program: typer.Typer, name: str, words: Sequence[str], explain: Callable[[BaseException], int]
+) -> int:
+    """Runs a command line; ``explain`` turns whatever ends it early into a line and a code."""
     try:
-        code = app(words, prog_name="qa", standalone_mode=False)
-        # Typer turns Ctrl-C into 130; an add that was stopped is done in part.
-        return _explain(KeyboardInterrupt()) if code == 130 else int(code or 0)
+        code = program(list(words), prog_name=name, standalone_mode=False)
+        # Typer turns Ctrl-C into 130; what was stopped is done in part.
+        return explain(KeyboardInterrupt()) if code == 130 else int(code or 0)
     except (Exception, KeyboardInterrupt) as error:
-        return _explain(error)
+        return explain(error)
 
 
 def _explain(error: BaseException) -> int:

@@ -100,8 +100,8 @@ class Store:
         """Makes articles visible whose vectors are cached and whose passages are journaled."""
         articles = {p.id: record.article for record in records for p in record.passages}
         passages = [p for record in records for p in record.passages]
-        found = self.catalog.embeddings([key for r in records for key in r.embedding_hashes])
         keys = [key for record in records for key in record.embedding_hashes]
+        found = self.catalog.embeddings(keys)
         self.lexical.upsert((p, articles[p.id]) for p in passages)
         self.vectors.upsert(
             (p, articles[p.id], found[key]) for p, key in zip(passages, keys, strict=True)
