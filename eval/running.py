@@ -141,7 +141,7 @@ class _Asker:
         else:
             self._fill_answer(record, self._library.ask(question.text, question.history))
         started = time.perf_counter()
-        hits = self._library.search(record["standalone_question"], DEPTH)
+        hits = self._library.search(question.text, DEPTH, history=question.history)
         record["timings_ms"]["search"] = round((time.perf_counter() - started) * 1000, 1)
         pairs = zip(hits, contract.of_hits(hits), strict=True)
         record["hits"] = [_hit_record(hit, written) for hit, written in pairs]

@@ -29,9 +29,16 @@ class SharedWords:
             raise InputError(f"There is no article {article_id}.")
         return self._articles[article_id]
 
-    def search(self, query: str, k: int = 10, filters: Filters | None = None) -> list[Hit]:
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        filters: Filters | None = None,
+        history: Sequence[Turn] = (),
+    ) -> list[Hit]:
+        """By the words of the query and of the question before it."""
         del filters
-        wanted = _words(query)
+        wanted = _words(" ".join([query, *(turn.question for turn in history[-1:])]))
         scored = [(len(wanted & _words(a.text)), a) for a in self._articles.values()]
         scored.sort(key=lambda pair: (-pair[0], pair[1].id))
         return [_hit(article, score) for score, article in scored[:k] if score]

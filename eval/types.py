@@ -137,7 +137,13 @@ class Case:
 class Askable(Protocol):
     """What is evaluated: :class:`qa.library.Library`, or anything that behaves like it."""
 
-    def search(self, query: str, k: int = 10, filters: Filters | None = None) -> list[Hit]: ...
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        filters: Filters | None = None,
+        history: Sequence[Turn] = (),
+    ) -> list[Hit]: ...
 
     def ask(
         self, question: str, history: Sequence[Turn] = (), filters: Filters | None = None

@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import Self
 
 from qa import ingestion, store
-from qa.assistant import Assistant
+from qa.assistant import Assistant, find
 from qa.catalog import ArticleRecord, Catalog
 from qa.embedding import SentenceTransformerEmbedder
 from qa.errors import InputError, LibraryError, ModelError, ModelMismatchError, SettingsError
 from qa.generation.extractive import ExtractiveGenerator
 from qa.protocols import Embedder, Generator, Retriever, TermStatistics
+from qa.reading import MiniLMReader
 from qa.retrieval import (
     CollapsingRetriever,
     DenseRetriever,
@@ -101,12 +102,21 @@ class Library:
 
     # Reading
 
-    def search(self, query: str, k: int = 10, filters: Filters | None = None) -> list[Hit]:
-        """The ``k`` best passages, best first; near-identical copies are folded into one hit."""
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        filters: Filters | None = None,
+        history: Sequence[Turn] = (),
+    ) -> list[Hit]:
+        """The ``k`` best passages, best first; near-identical copies are folded into one hit.
+
+        With ``history`` the query is searched for as a follow-up.
+        """
         query = _checked(query, "query")
         if k < 1:
             raise InputError(f"The number of passages must be at least 1, not {k}.")
-        return self._retriever.retrieve(query, k, filters or Filters())
+        return find(self._retriever, query, history, k, filters)
 
     def ask(
         self, question: str, history: Sequence[Turn] = (), filters: Filters | None = None
@@ -248,7 +258,7 @@ class Library:
                 "QA_GENERATOR is llm, but answers by a language model are not supported yet. "
                 "Remove it, or set it to extractive."
             )
-        return ExtractiveGenerator(self.statistics, self.embedder)
+        return ExtractiveGenerator(self.statistics, MiniLMReader())
 
     def _matching_store(self) -> Store:
         """The store, if its vectors are the configured model's."""

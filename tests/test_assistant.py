@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qa import citations, support
-from qa.assistant import stand_alone
+from qa.assistant import find, stand_alone
 from qa.library import Library
 from qa.testing import FirstSentence
 from qa.types import ABSTENTION, Article, DraftSentence, Filters, Hit, Passage, Quote, Turn
@@ -117,6 +117,49 @@ def test_a_follow_up_carries_the_subject_over() -> None:
         "and why? (when was the tram opened)"
     )
     assert stand_alone("How much did it cost?", []) == "How much did it cost?"
+
+
+class Recorded:
+    """Finds by exact query what it was given, and remembers the queries."""
+
+    def __init__(self, found: dict[str, list[Hit]]) -> None:
+        self.found = found
+        self.queries: list[str] = []
+
+    def retrieve(self, query: str, k: int, filters: Filters) -> list[Hit]:
+        del filters
+        self.queries.append(query)
+        return self.found.get(query, [])[:k]
+
+
+def hit_of(name: str, score: float) -> Hit:
+    return Hit(Passage(name, name, 0, 4, "Text"), Article(name, name, "Text"), score)
+
+
+def test_a_follow_up_is_searched_for_alone_and_with_the_question_before() -> None:
+    """Scores are the mean of both searches; a hit of one of them has half of its score."""
+    history = [Turn("Who is Ines Falk?", "The mayor."), Turn("the tram to Hesk", "It runs.")]
+    joined = "What do tickets cost? (the tram to Hesk)"
+    found = {
+        "What do tickets cost?": [hit_of("cinema", 0.9), hit_of("tram", 0.5)],
+        joined: [hit_of("tram", 0.7), hit_of("Hesk", 0.6)],
+    }
+    retriever = Recorded(found)
+    hits = find(retriever, "What do tickets cost?", history, 2)
+    assert retriever.queries == ["What do tickets cost?", joined]
+    assert [(h.article.id, round(h.score, 3)) for h in hits] == [("tram", 0.6), ("cinema", 0.45)]
+
+
+def test_a_first_question_is_searched_for_as_it_is() -> None:
+    retriever = Recorded({"trams?": [hit_of("tram", 0.5)]})
+    assert [h.score for h in find(retriever, "trams?", [], 5)] == [0.5]
+    assert retriever.queries == ["trams?"]
+
+
+def test_a_very_long_question_before_does_not_drown_the_new_one() -> None:
+    retriever = Recorded({})
+    find(retriever, "What do tickets cost?", [Turn("tram " * 10_000, "It runs.")], 5)
+    assert max(map(len, retriever.queries)) < 600
 
 
 def test_a_follow_up_is_answered_from_the_earlier_subject(library: Library) -> None:

@@ -122,10 +122,12 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
 
 def test_a_library_that_breaks_stops_the_run_and_is_no_case(tmp_path: Path) -> None:
     class Broken(SharedWords):
-        def search(self, query: str, k: int = 10, filters: Any = None) -> list[Hit]:
+        def search(
+            self, query: str, k: int = 10, filters: Any = None, history: Any = ()
+        ) -> list[Hit]:
             if len(self.asked) == 3:
                 raise LibraryError("The library is gone.")
-            return super().search(query, k, filters)
+            return super().search(query, k, filters, history)
 
     with pytest.raises(LibraryError):
         run(tmp_path, Broken(ARTICLES))
