@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from qa.types import Draft, Filters, Hit
+from qa.types import Draft, Filters, Hit, Page
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +40,14 @@ class Embedder(Protocol):
 
     def embed_query(self, text: str) -> Vectors:
         """Shape ``(dimension,)``, float32, length 1. A query longer than the model reads is cut."""
+
+
+class Reader(Protocol):
+    """Reads texts with a question in mind."""
+
+    def read(self, question: str, pages: Sequence[Page]) -> list[list[float]]:
+        """For each page, for each of its spans: log odds that it answers, against that none there
+        does. Above 0 it is more likely than not."""
 
 
 class Retriever(Protocol):

