@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from qa import ingestion, store
+from qa import embedding, ingestion, store
 from qa.assistant import Assistant, find
 from qa.catalog import ArticleRecord, Catalog
 from qa.embedding import SentenceTransformerEmbedder
@@ -59,7 +59,7 @@ class Library:
     ) -> None:
         self.settings = settings
         self.path = settings.library
-        self.embedder = embedder or SentenceTransformerEmbedder(settings.embedding_model)
+        self._embedder = embedder
         self._generator = generator
 
     @classmethod
@@ -80,6 +80,15 @@ class Library:
         if path is not None:
             settings = settings.model_copy(update={"library": Path(path)})
         return cls(settings, embedder=embedder, generator=generator)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The configured model. Raises ModelError where it cannot be found."""
+        return self._embedder or embedding.choose(self.settings.embedding_model, self._graphs)
+
+    @property
+    def _graphs(self) -> Path:
+        return self.path / "graphs"
 
     def __enter__(self) -> Self:
         return self
@@ -197,6 +206,8 @@ class Library:
             if own:
                 added = ingestion.add_articles(opened, self.embedder, own)
                 report = _merged(report, added)
+            if isinstance(self.embedder, SentenceTransformerEmbedder):
+                embedding.prepare(self.embedder, self._graphs)
         return report
 
     def remove(self, article_ids: Iterable[str]) -> list[ArticleChange]:

@@ -3,7 +3,8 @@
 MiniLM (the packaged model, its layers trained further by ``eval/training/reader.py``) reads the
 question together with a text. Each token gets a score for being part of the answer, and the text
 one for holding none; a span scores the log of the sum over its tokens, less the latter. The layers
-are stored here as int8, one scale a row; the word embeddings are the packaged model's own.
+are stored here as int8, one scale a row, and multiplied so where the processor does that exactly;
+the word embeddings are the packaged model's own.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from qa import packaged
+from qa import networks, packaged
 from qa.errors import ModelError
+from qa.networks import Network
 from qa.types import Page
 
 if TYPE_CHECKING:
-    import torch
     from tokenizers import Tokenizer
+
+    from qa.networks import Array
 
 WEIGHTS = "reader.safetensors"
 SHA256 = "c5cefdb855c8fb2b6ddab39100f06f2a905c67e3d48b9af7aebf13b436a06749"
 QUESTION_TOKENS, TITLE_TOKENS, TEXT_TOKENS = 64, 32, 256
-BATCH = 5
 NOT_READ = -20.0  # log odds of a span of no token
 SCALE = ".scale"
-ATTENTION = "eager"  # on two cores as fast as the fused one, and faster to train
 
 
 class MiniLMReader:
@@ -44,27 +45,21 @@ class MiniLMReader:
 
     def read(self, question: str, pages: Sequence[Page]) -> list[list[float]]:
         """For each page the log odds of each of its spans: it answers, against no span does."""
-        import torch
-
-        tokens, model = self._loaded
+        tokens, network = self._loaded
         parts = [
             (number, part)
             for number, page in enumerate(pages)
             for part in encode(tokens, question, page)
         ]
         odds = [[NOT_READ] * len(page.spans) for page in pages]
-        parts.sort(key=lambda each: len(each[1].ids))
-        for at in range(0, len(parts), BATCH):  # of about the same length, so that little is padded
-            some = parts[at : at + BATCH]
-            with torch.inference_mode():
-                scores, nothing = model(*batch([part for _, part in some]))
-            for row, (number, part) in enumerate(some):
-                for span, value in span_odds(scores[row], nothing[row], part).items():
-                    odds[number][span] = max(odds[number][span], value)
+        found = network.run_each([inputs(part) for _, part in parts])
+        for (number, part), (scores, nothing) in zip(parts, found, strict=True):
+            for span, value in span_odds(scores[0], float(nothing[0]), part).items():
+                odds[number][span] = max(odds[number][span], value)
         return odds
 
     @property
-    def _loaded(self) -> tuple[Tokenizer, torch.nn.Module]:
+    def _loaded(self) -> tuple[Tokenizer, Network]:
         with _LOADING:
             return load(self._weights)
 
@@ -73,10 +68,8 @@ _LOADING = threading.Lock()
 
 
 @lru_cache(maxsize=2)
-def load(weights: Path | None) -> tuple[Tokenizer, torch.nn.Module]:
+def load(weights: Path | None) -> tuple[Tokenizer, Network]:
     """Kept for the whole process: several libraries share one reader."""
-    from safetensors.torch import load_file
-
     folder = packaged.folder()
     packaged.verify(folder)
     path = weights or Path(str(files("qa").joinpath(WEIGHTS)))
@@ -85,9 +78,25 @@ def load(weights: Path | None) -> tuple[Tokenizer, torch.nn.Module]:
             f"The reader's weights in {path} are missing or damaged (their sha256 differs). "
             "Install this package again."
         )
-    model = network(folder)
-    model.load_state_dict(unpacked(load_file(path)), strict=False)
-    return tokenizer(folder), model.eval()
+    stored, rest = networks.mapped(path), networks.tensors(folder)
+    if networks.multiplies_bytes_exactly():
+        network = Network(networks.shipped("reader-int8"), stored | rest)
+    else:
+        network = Network(networks.shipped("reader"), unpacked(stored) | rest)
+    return networks.tokenizer(folder), network
+
+
+def unpacked(stored: dict[str, Array]) -> dict[str, Array]:
+    """Weights as numbers again: matrices are stored as int8, with a scale for each row."""
+    import numpy as np
+
+    return {
+        name: value.astype(np.float32) * stored[name + SCALE][:, None]
+        if name + SCALE in stored
+        else value
+        for name, value in stored.items()
+        if not name.endswith(SCALE)
+    }
 
 
 # -- text to tokens -------------------------------------------------------------------------------
@@ -101,16 +110,6 @@ class Encoded(NamedTuple):
     second: int  # the first token that is not the question's
     text: int  # the first token of the text
     spans: list[int]
-
-
-def tokenizer(folder: Path) -> Tokenizer:
-    """The model's tokenizer, which neither cuts nor pads."""
-    from tokenizers import Tokenizer
-
-    loaded = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    loaded.no_truncation()
-    loaded.no_padding()
-    return loaded
 
 
 def encode(tokens: Tokenizer, question: str, page: Page) -> Iterator[Encoded]:
@@ -158,89 +157,27 @@ def _parts(owner: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield start, len(owner)
 
 
-def batch(parts: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Token ids, which of the two texts, and what is no padding: shapes (parts, tokens)."""
-    import torch
+def inputs(part: Encoded) -> dict[str, Array]:
+    """What the network reads: ids, which of the two texts, what is no padding; (1, tokens)."""
+    import numpy as np
 
-    shape = len(parts), max(len(part.ids) for part in parts)
-    ids, kinds, mask = (torch.zeros(shape, dtype=torch.long) for _ in range(3))
-    for row, part in enumerate(parts):
-        size = len(part.ids)
-        ids[row, :size] = torch.tensor(part.ids)
-        kinds[row, part.second : size] = 1
-        mask[row, :size] = 1
-    return ids, kinds, mask
+    made = networks.tokens(part.ids)
+    kinds = np.arange(len(part.ids))[None] >= part.second
+    return made | {"kinds": kinds.astype(np.int64)}
 
 
-def span_odds(scores: torch.Tensor, nothing: torch.Tensor, part: Encoded) -> dict[int, float]:
+def span_odds(scores: Array, nothing: float, part: Encoded) -> dict[int, float]:
     """Log odds by the number of the span, from the scores of one part."""
-    import torch
+    import numpy as np
 
-    owner = torch.tensor(part.spans)
-    text = scores[part.text : part.text + len(part.spans)]
+    owner = np.array(part.spans)
+    text = scores[part.text : part.text + len(part.spans)].astype(float)
     held = {span for span in part.spans if span >= 0}
-    return {span: float(torch.logsumexp(text[owner == span], 0) - nothing) for span in sorted(held)}
+    return {span: float(_logsumexp(text[owner == span]) - nothing) for span in sorted(held)}
 
 
-# -- the network ----------------------------------------------------------------------------------
+def _logsumexp(values: Array) -> float:
+    import numpy as np
 
-
-def network(folder: Path) -> torch.nn.Module:
-    """MiniLM of that folder with two scores on top: answer (each token), nothing (the first)."""
-    import torch
-    from transformers import BertModel
-    from transformers.utils import logging
-
-    class Layers(BertModel):  # type: ignore[no-untyped-call]
-        _keys_to_ignore_on_load_unexpected = [r"pooler", r"position_ids"]  # noqa: RUF012
-
-    class Network(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.bert = Layers.from_pretrained(
-                folder,
-                add_pooling_layer=False,
-                attn_implementation=ATTENTION,
-                use_safetensors=True,
-                local_files_only=True,
-                hidden_dropout_prob=0.0,
-                attention_probs_dropout_prob=0.0,
-            )
-            self.head = torch.nn.Linear(self.bert.config.hidden_size, 2)
-
-        def forward(
-            self, ids: torch.Tensor, kinds: torch.Tensor, mask: torch.Tensor
-        ) -> tuple[torch.Tensor, torch.Tensor]:
-            """Shapes (parts, tokens) each; gives (parts, tokens) and (parts,)."""
-            states = self.bert(input_ids=ids, token_type_ids=kinds, attention_mask=mask)
-            scores = self.head(states.last_hidden_state.float())
-            return scores[..., 0], scores[:, 0, 1]
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    return Network()
-
-
-def packed(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What is stored: matrices as int8 with one scale a row; no embeddings of words."""
-    import torch
-
-    stored = {}
-    for name, value in state.items():
-        if name.startswith("bert.embeddings"):
-            continue
-        if name.startswith("bert") and value.dim() == 2:
-            scale = value.abs().amax(1).clamp_min(1e-9) / 127
-            stored[name] = torch.round(value / scale[:, None]).to(torch.int8)
-            stored[name + SCALE] = scale.float()
-        else:
-            stored[name] = value.float().contiguous()
-    return stored
-
-
-def unpacked(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The reverse of :func:`packed`."""
-    return {
-        name: value.float() * stored[name + SCALE][:, None] if name + SCALE in stored else value
-        for name, value in stored.items()
-        if not name.endswith(SCALE)
-    }
+    most = values.max()
+    return float(most + np.log(np.exp(values - most).sum()))

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa import chunking, loading
-from qa.embedding import SentenceTransformerEmbedder
+from qa import chunking, embedding, loading
+from qa.protocols import Embedder
 from qa.sentences import split
+from qa.settings import DEFAULT_MODEL
 from qa.testing import WordEmbedder
 from qa.types import Article
 
@@ -103,8 +104,8 @@ def test_any_text_gives_exact_ordered_passages_within_the_limit(
 
 
 @pytest.fixture(scope="module")
-def real_embedder() -> SentenceTransformerEmbedder:
-    return SentenceTransformerEmbedder()
+def real_embedder() -> Embedder:
+    return embedding.choose(DEFAULT_MODEL, Path())
 
 
 def corpus_articles() -> list[Article]:
@@ -113,7 +114,7 @@ def corpus_articles() -> list[Article]:
 
 
 def test_nothing_of_the_corpus_is_cut_by_the_real_model(
-    real_embedder: SentenceTransformerEmbedder,
+    real_embedder: Embedder,
 ) -> None:
     articles = corpus_articles()
     assert len(articles) >= 48

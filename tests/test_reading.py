@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from eval.training import network
 from eval.training.sets import PRACTICE, Case, is_held_out
-from qa import packaged, reading
+from qa import networks, packaged, reading
 from qa.errors import ModelError
 from qa.protocols import Reader
 from qa.reading import TEXT_TOKENS, MiniLMReader, encode
@@ -108,7 +109,7 @@ def test_what_is_not_told_has_lower_odds_than_what_is() -> None:
 
 
 def test_question_title_and_text_stand_apart() -> None:
-    tokens = reading.tokenizer(packaged.folder())
+    tokens = networks.tokenizer(packaged.folder())
     (part,) = encode(tokens, "Who?", page("One. Two three.", "A title"))
     assert tokens.decode(part.ids, skip_special_tokens=False) == (
         "[CLS] who? [SEP] a title [SEP] one. two three. [SEP]"
@@ -119,7 +120,7 @@ def test_question_title_and_text_stand_apart() -> None:
 
 
 def test_a_long_text_is_read_whole_in_parts_of_whole_sentences() -> None:
-    tokens = reading.tokenizer(packaged.folder())
+    tokens = networks.tokenizer(packaged.folder())
     long = page(" ".join(f"The tram number {n} stops at the market." for n in range(60)))
     parts = list(encode(tokens, "Which tram?", long))
     assert len(parts) > 2
@@ -141,7 +142,7 @@ def test_a_sentence_longer_than_a_part_is_read_in_pieces() -> None:
 
 @given(st.lists(st.text("ab é漢.", min_size=1, max_size=40), max_size=30))
 def test_every_token_belongs_to_the_span_it_begins_in(pieces: list[str]) -> None:
-    tokens = reading.tokenizer(packaged.folder())
+    tokens = networks.tokenizer(packaged.folder())
     text, spans = "", []
     for piece in pieces:
         spans.append((len(text), len(text) + len(piece)))
@@ -172,9 +173,9 @@ def test_stored_weights_come_back_within_half_a_step() -> None:
         "bert.layer.bias": torch.randn(5),
         "head.weight": torch.randn(2, 7),
     }
-    stored = reading.packed(state)
+    stored = network.packed(state)
     assert stored["bert.layer.weight"].dtype == torch.int8
-    back = reading.unpacked(stored)
+    back = network.unpacked(stored)
     assert set(back) == {"bert.layer.weight", "bert.layer.bias", "head.weight"}
     step = state["bert.layer.weight"].abs().amax(1, keepdim=True) / 127
     assert ((back["bert.layer.weight"] - state["bert.layer.weight"]).abs() <= step / 2 + 1e-6).all()
@@ -200,6 +201,37 @@ def test_missing_or_changed_weights_are_an_error_that_says_what_to_do(
     reading.load.cache_clear()
     with pytest.raises(ModelError, match="sha256"):
         MiniLMReader().read("Who?", [NOTICE])
+
+
+def test_numbers_and_bytes_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a processor without exact products of bytes gets, against what others get."""
+    questions = ["Why is the footbridge closed?", "Who leads the works?", "How long?", "A price?"]
+    in_bytes = [MiniLMReader().read(question, [NOTICE])[0] for question in questions]
+    monkeypatch.setattr(networks, "multiplies_bytes_exactly", lambda: False)
+    reading.load.cache_clear()
+    in_numbers = [MiniLMReader().read(question, [NOTICE])[0] for question in questions]
+    reading.load.cache_clear()
+    assert in_bytes != in_numbers
+    for one, other in zip(in_bytes, in_numbers, strict=True):
+        assert one.index(max(one)) == other.index(max(other))
+        assert max(one) == pytest.approx(max(other), abs=1.0)
+
+
+def test_the_graph_is_the_network_that_was_trained() -> None:
+    tokens = networks.tokenizer(packaged.folder())
+    trained = network.Reader(packaged.folder()).eval()
+    weights = Path(reading.__file__).parent / reading.WEIGHTS
+    trained.load_state_dict(network.unpacked(load_file(weights)), strict=False)
+    stored = reading.unpacked(networks.mapped(weights))
+    exported = networks.Network(
+        networks.shipped("reader"), stored | networks.tensors(packaged.folder())
+    )
+    for part in [*encode(tokens, "Who leads?", NOTICE), *encode(tokens, "", page("Short."))]:
+        shown = reading.inputs(part)
+        with torch.inference_mode():
+            wanted = trained(*(torch.from_numpy(shown[n]) for n in ("ids", "kinds", "mask")))
+        for found, expected in zip(exported.run(shown), wanted, strict=True):
+            assert found == pytest.approx(expected.numpy(), abs=1e-3)
 
 
 # -- what it was trained on -----------------------------------------------------------------------

@@ -206,7 +206,7 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(library: Library, tmp_pa
     code = (
         "import resource, sys; from qa import cli; from qa import library as l; "
         "from qa.testing import WordEmbedder; "
-        "l.SentenceTransformerEmbedder = lambda name: WordEmbedder(); "
+        "l.embedding.choose = lambda name, graphs: WordEmbedder(); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)); "
         "sys.exit(cli.run(['--library', sys.argv[1], 'add', sys.argv[2]]))"
     )

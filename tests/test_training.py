@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from eval.training import reader, sets
+from eval.training import network, reader, sets
 from eval.training.reader import Batch, Group, Sheet
 from eval.training.sets import Asked, Case
-from qa import packaged, reading, selection
+from qa import networks, packaged, selection
 from qa.questions import analyse
 from qa.types import Article, Hit, Passage
 
@@ -54,7 +54,7 @@ def case(**changes: object) -> Case:
 
 
 def test_only_the_words_of_the_answer_count_in_a_right_sentence() -> None:
-    tokens = reading.tokenizer(packaged.folder())
+    tokens = networks.tokenizer(packaged.folder())
     group = reader.group_of(asked(case(), BRIDGE), tokens)
     assert group
     (sheet,) = group.sheets
@@ -66,7 +66,7 @@ def test_only_the_words_of_the_answer_count_in_a_right_sentence() -> None:
 
 
 def test_a_passage_that_may_hold_the_answer_elsewhere_is_not_called_wrong() -> None:
-    tokens = reading.tokenizer(packaged.folder())
+    tokens = networks.tokenizer(packaged.folder())
     group = reader.group_of(asked(case(), BRIDGE, OTHER), tokens)
     assert group
     assert len(group.sheets) == 1
@@ -77,7 +77,7 @@ def test_a_passage_that_may_hold_the_answer_elsewhere_is_not_called_wrong() -> N
 
 
 def test_an_unanswerable_question_learns_only_from_where_somebody_looked() -> None:
-    tokens = reading.tokenizer(packaged.folder())
+    tokens = networks.tokenizer(packaged.folder())
     silent = case(answerable=False, answers=(), spans=(), articles=(), near_misses=("bridge",))
     group = reader.group_of(asked(silent, OTHER, BRIDGE), tokens)
     assert group
@@ -146,7 +146,7 @@ def test_passages_are_scored_in_the_order_given() -> None:
 def test_weights_are_averaged_by_their_shares(tmp_path: Path) -> None:
     for name, value in (("a", 1.0), ("b", 3.0)):
         state = {"bert.layer": torch.full((2, 2), value), "head.bias": torch.tensor([value])}
-        save_file(reading.packed(state), tmp_path / name)
+        save_file(network.packed(state), tmp_path / name)
     mean = reader.mean_of([f"{tmp_path / 'a'}:0.25", f"{tmp_path / 'b'}:0.75"])
     assert torch.allclose(mean["bert.layer"], torch.full((2, 2), 2.5), atol=0.02)
     assert mean["head.bias"].item() == pytest.approx(2.5)

@@ -36,9 +36,10 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch.nn import functional
 
+from eval.training.network import Reader, packed, unpacked
 from eval.training.sets import PRACTICE, Asked, Sources, ask_all, is_held_out, label
-from qa import packaged, selection
-from qa.reading import Encoded, encode, network, packed, special, tokenizer, unpacked
+from qa import networks, packaged, selection
+from qa.reading import Encoded, encode, special
 from qa.selection import Candidate
 from qa.types import Hit
 
@@ -329,10 +330,10 @@ def mean_of(shared: Sequence[str]) -> dict[str, torch.Tensor]:
 def _train(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     folder = packaged.folder()
-    tokens = tokenizer(folder)
+    tokens = networks.tokenizer(folder)
     sources = Sources(options.train, options.data, options.cache)
     groups = [group for name in SETS for group in learned_groups(name, sources, tokens)]
-    model = network(folder)
+    model = Reader(folder)
     if options.start:
         model.load_state_dict(unpacked(load_file(options.start)), strict=False)
     train(groups, model, options, special(tokens, "[MASK]"))
