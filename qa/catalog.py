@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from qa.dates import day_number
+from qa.dates import day_number, day_range
 from qa.errors import LibraryError
-from qa.types import Article, Listing, Passage
+from qa.types import Article, Filters, Listing, Passage
 
 if TYPE_CHECKING:
     from qa.protocols import Vectors
@@ -112,8 +112,34 @@ class Catalog:
     def article_count(self) -> int:
         return int(self._query("SELECT count(*) FROM articles")[0][0])
 
-    def passage_count(self) -> int:
-        return int(self._query("SELECT count(*) FROM passages")[0][0])
+    def passage_count(self, articles: Collection[str] | None = None) -> int:
+        """Of these articles, or of all."""
+        if articles is None:
+            return int(self._query("SELECT count(*) FROM passages")[0][0])
+        query = "SELECT count(*) FROM passages WHERE article_id IN"
+        return sum(row[0] for row in self._select(query, list(articles)))
+
+    def matching(self, filters: Filters) -> set[str]:
+        """The ids of the articles that filters let through."""
+        first, last = day_range(filters)
+        parts, values = ["1"], list[Any]()
+        for column, wanted in (("publisher", filters.publishers), ("id", filters.article_ids)):
+            if wanted:
+                parts.append(f"{column} IN (SELECT value FROM json_each(?))")
+                values.append(json.dumps(list(wanted)))
+        for comparison, day in ((">=", first), ("<=", last)):
+            if day is not None:
+                parts.append(f"day {comparison} ?")
+                values.append(day)
+        rows = self._query(f"SELECT id FROM articles WHERE {' AND '.join(parts)}", values)
+        return {row[0] for row in rows}
+
+    def owners(self, articles: Collection[str] | None = None) -> list[tuple[str, str]]:
+        """Each passage's id with its article's, of these articles or of all."""
+        if articles is None:
+            return cast("list[tuple[str, str]]", self._query("SELECT id, article_id FROM passages"))
+        query = "SELECT id, article_id FROM passages WHERE article_id IN"
+        return cast("list[tuple[str, str]]", self._select(query, list(articles)))
 
     def article(self, article_id: str) -> Article | None:
         found = self.articles([article_id])
@@ -182,6 +208,26 @@ class Catalog:
             passage_ids,
         )
         return {row[0]: np.frombuffer(row[1], dtype=np.float32) for row in rows}
+
+    def vectors_of(
+        self, articles: Collection[str] | None = None
+    ) -> tuple[list[tuple[str, str]], Vectors]:
+        """The passages' ids with their articles', of these articles or of all; and their vectors
+        in the same order."""
+        import numpy as np
+
+        columns = "SELECT passages.id, article_id, vector FROM"
+        if articles is None:
+            # In the order of the vectors' hashes both tables are read from end to end.
+            rows = self._query(
+                f"{columns} embeddings CROSS JOIN passages ON embedding_hash = hash ORDER BY hash"
+            )
+        else:
+            joined = "passages JOIN embeddings ON embedding_hash = hash WHERE article_id IN"
+            rows = self._select(f"{columns} {joined}", list(articles))
+        numbers = np.frombuffer(b"".join(row[2] for row in rows), dtype=np.float32)
+        shape = len(rows), len(numbers) // max(1, len(rows))
+        return [(row[0], row[1]) for row in rows], numbers.reshape(shape)
 
     def every_passage(self, batch: int) -> Iterator[list[tuple[Passage, Article]]]:
         """All passages, with their articles, in batches in the order of their ids."""

@@ -255,7 +255,7 @@ class Library:
     def _retriever(self) -> Retriever:
         opened = self._matching_store()
         lexical = LexicalRetriever(opened.catalog, opened.lexical)
-        dense = DenseRetriever(opened.catalog, opened.vectors, self.embedder)
+        dense = DenseRetriever(opened.catalog, opened, self.embedder)
         hybrid = HybridRetriever(opened.catalog, lexical, dense)
         return _FreshRetriever(self._matching_store, CollapsingRetriever(hybrid))
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 from qa import fusion
 from qa.catalog import Catalog
 from qa.lexical import LexicalIndex
 from qa.protocols import Embedder, Retriever
 from qa.types import Filters, Hit
-from qa.vectors import VectorIndex
+
+if TYPE_CHECKING:
+    from qa.protocols import Vectors
 
 POOL = 50  # candidates that each leg gives to a fusion
 SPARE = 10  # asked for beyond k, since an index may hold passages that are not visible any more
@@ -32,10 +35,17 @@ class LexicalRetriever:
         return _hits(self._catalog, dict(found), {"lexical": dict(found)})[:k]
 
 
+class VectorSearch(Protocol):
+    """Finds nearest passages."""
+
+    def search(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[str, float]]:
+        """Passage ids with their cosine similarity, -1 to 1, nearest first."""
+
+
 class DenseRetriever:
     """Passages whose embedding is near that of the query, by cosine."""
 
-    def __init__(self, catalog: Catalog, index: VectorIndex, embedder: Embedder) -> None:
+    def __init__(self, catalog: Catalog, index: VectorSearch, embedder: Embedder) -> None:
         self._catalog = catalog
         self.index = index
         self.embedder = embedder

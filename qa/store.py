@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from qa import vectors
 from qa.catalog import ArticleRecord, Catalog
 from qa.errors import LibraryError, LockedError
+from qa.exact import ExactIndex
 from qa.lexical import LexicalIndex
 from qa.types import Check, Filters
 from qa.vectors import VectorIndex
@@ -34,6 +35,10 @@ REBUILD_BATCH = 2_000
 STORED_SAMPLE = 2_000  # vectors that doctor reads back
 SEARCHED_SAMPLE = 50  # vectors that doctor searches for
 SAME = 0.999  # cosine of a vector with itself, less what rounding costs
+# Up to so many passages each is compared with the query, in memory: as fast as Chroma's graph there
+# (docs/performance.md), exact, and nothing has to be imported or opened for it.
+EXACT_PASSAGES = 150_000
+EXACT_FILTERED = 5_000  # in larger libraries: so many that a filter leaves, read from the catalog
 UNFOUND_SHARE = 0.1  # the index is approximate; more than this is damage
 
 
@@ -46,6 +51,8 @@ class Store:
         self._seen = self.catalog.generation
         self._readers = 0
         self._turn = threading.Condition()
+        self._exact: tuple[int, ExactIndex] | None = None  # and the generation it is of
+        self._loading = threading.Lock()
 
     @cached_property
     def lexical(self) -> LexicalIndex:
@@ -57,6 +64,15 @@ class Store:
     def vectors(self) -> VectorIndex:
         _adopt_rebuilt(self.path)
         return VectorIndex(self.path / "chroma")
+
+    def search(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[str, float]]:
+        """Passage ids with their cosine similarity, -1 to 1, nearest first."""
+        articles = self.catalog.matching(filters) if filters != Filters() else None
+        if self.catalog.passage_count() <= EXACT_PASSAGES:
+            return self._in_memory().search(vector, k, articles)
+        if articles is None or self.catalog.passage_count(articles) > EXACT_FILTERED:
+            return self.vectors.search(vector, k, filters)
+        return ExactIndex(*self.catalog.vectors_of(articles)).search(vector, k)
 
     @classmethod
     def create(cls, path: Path, fingerprint: str) -> Store:
@@ -125,6 +141,20 @@ class Store:
         if journaled:
             self.catalog.clear_journal(journaled)
         self._seen = self.catalog.generation
+
+    def _in_memory(self) -> ExactIndex:
+        """All vectors, as the catalog has them now; only new ones are read from it."""
+        with self._loading:
+            generation, known = self._exact or (-1, None)
+            if known is None:
+                generation = self.catalog.generation
+                known = ExactIndex(*self.catalog.vectors_of())
+            elif generation != self.catalog.generation:
+                generation = self.catalog.generation
+                owners = self.catalog.owners()
+                known = known.renewed(owners, self.catalog.vectors(known.missing(owners)))
+            self._exact = generation, known
+            return known
 
     def _reopen(self) -> None:
         for name in ("lexical", "vectors"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qa import fusion
+from qa import fusion, store
 from qa.library import Library
 from qa.protocols import Retriever
 from qa.retrieval import DenseRetriever, HybridRetriever, LexicalRetriever
@@ -17,12 +17,22 @@ from qa.testing import RetrieverContract, WordEmbedder
 from qa.types import Article, Filters
 
 
+@pytest.fixture(params=["small", "large", "large, few left"], autouse=True)
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Small libraries compare all vectors, large ones ask Chroma, or read what a filter leaves."""
+    if request.param != "small":
+        monkeypatch.setattr(store, "EXACT_PASSAGES", 0)
+    if request.param == "large":
+        monkeypatch.setattr(store, "EXACT_FILTERED", 0)
+    return str(request.param)
+
+
 class TestEveryRetriever(RetrieverContract):
     @pytest.fixture(params=["lexical", "dense", "hybrid", "collapsing"])
     def retriever(self, request: pytest.FixtureRequest, library: Library) -> Retriever:
         opened = library._matching_store()
         lexical = LexicalRetriever(opened.catalog, opened.lexical)
-        dense = DenseRetriever(opened.catalog, opened.vectors, library.embedder)
+        dense = DenseRetriever(opened.catalog, opened, library.embedder)
         retrievers: dict[str, Retriever] = {
             "lexical": lexical,
             "dense": dense,

@@ -1,0 +1,72 @@
+"""Vectors in memory, each compared with the query: exact, and quick up to some 100,000 of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from qa.protocols import Vectors
+
+
+class ExactIndex:
+    """One state of a library's vectors; a new state is made of the one before.
+
+    ``owners`` are passage ids with their article's id; ``rows`` their vectors, in the same order.
+    """
+
+    def __init__(self, owners: Sequence[tuple[str, str]], rows: Vectors) -> None:
+        import numpy as np
+
+        self._owners = list(owners)
+        self._rows = rows
+        self._articles: dict[str, list[int]] = {}
+        for row, (_, article) in enumerate(self._owners):
+            self._articles.setdefault(article, []).append(row)
+        self._all = np.arange(len(self._owners))
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    def search(
+        self, vector: Vectors, k: int, articles: Collection[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """The ``k`` nearest passages' ids with their cosine, of these articles only if given."""
+        import numpy as np
+
+        rows = self._all if articles is None else self._rows_of(articles)
+        if not len(rows) or k < 1:
+            return []
+        # A gathered copy of many rows costs more than comparing with all of them.
+        few = len(rows) * 4 < len(self._all)
+        cosines = self._rows[rows] @ vector if few else (self._rows @ vector)[rows]
+        near = np.argpartition(-cosines, k)[:k] if k < len(rows) else np.arange(len(rows))
+        found = [(self._owners[rows[at]][0], float(cosines[at])) for at in near]
+        return sorted(found, key=lambda each: (-each[1], each[0]))
+
+    def missing(self, owners: Iterable[tuple[str, str]]) -> list[str]:
+        """Those of the passages whose vectors this state has not got."""
+        known = {passage for passage, _ in self._owners}
+        return [passage for passage, _ in owners if passage not in known]
+
+    def renewed(
+        self, owners: Sequence[tuple[str, str]], vectors: Mapping[str, Vectors]
+    ) -> ExactIndex:
+        """The state with just these passages; ``vectors`` are those that are new."""
+        import numpy as np
+
+        places = {passage: row for row, (passage, _) in enumerate(self._owners)}
+        stay = [owner for owner in owners if owner[0] in places]
+        come = [owner for owner in owners if owner[0] not in places and owner[0] in vectors]
+        parts = [self._rows[[places[passage] for passage, _ in stay]]] if stay else []
+        parts += [np.stack([vectors[passage] for passage, _ in come])] if come else []
+        return ExactIndex(stay + come, np.concatenate(parts) if parts else self._rows[:0])
+
+    def _rows_of(self, articles: Collection[str]) -> NDArray[np.intp]:
+        import numpy as np
+
+        found = [row for key in articles for row in self._articles.get(key, ())]
+        return np.array(sorted(found), dtype=np.intp)
