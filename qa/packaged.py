@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 from qa.errors import ModelError
@@ -38,6 +39,13 @@ def verify(where: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Of a file, as 64 hexadecimal digits."""
+    """Of a file, as 64 hexadecimal digits; a file that has not changed is read once."""
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, size: int, changed: int) -> str:
+    del size, changed  # only tell whether the file is the same
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
