@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def of_adding() -> Iterator[OnProgress | None]:
-    """A bar of articles embedded so far."""
+    """A bar of articles read, then of passages embedded."""
     with _bar("articles") as bar:
 
         def on_progress(now: Progress) -> None:
-            bar.update(0, completed=now.done, total=now.total)
+            bar.update(0, completed=now.done, total=now.total, scores=now.stage)
 
         yield on_progress if bar else None
 

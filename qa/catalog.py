@@ -242,13 +242,28 @@ class Catalog:
             yield list(self.passages([row[0] for row in rows]).values())
 
     def missing_embeddings(self) -> int:
-        """Visible passages without a cached vector; more than 0 is damage."""
+        """Visible passages without a cached vector that are not pending; more than 0 is damage."""
         return int(
             self._query(
                 "SELECT count(*) FROM passages LEFT JOIN embeddings ON hash = embedding_hash "
-                "WHERE hash IS NULL"
+                "WHERE hash IS NULL AND id NOT IN (SELECT passage_id FROM journal)"
             )[0][0]
         )
+
+    def pending_count(self) -> int:
+        """Visible passages that the vector index has not got yet."""
+        query = "SELECT count(*) FROM journal JOIN passages ON id = passage_id"
+        return int(self._query(query)[0][0])
+
+    def pending(self, most: int) -> list[tuple[Passage, Article, bytes]]:
+        """Some of them, those of one article together, each with the hash of what it embeds."""
+        rows = self._query(
+            "SELECT id, embedding_hash FROM journal JOIN passages ON id = passage_id "
+            "ORDER BY article_id, start LIMIT ?",
+            (most,),
+        )
+        found = self.passages([row[0] for row in rows])
+        return [(*found[key], hashed) for key, hashed in rows if key in found]
 
     def damage(self) -> str:
         """What SQLite's own check finds wrong, empty where nothing is."""
@@ -260,15 +275,19 @@ class Catalog:
 
     # Writing: one writer at a time, which the library's lock sees to.
 
-    def put_embeddings(self, vectors: Mapping[bytes, Vectors], coming: Iterable[str]) -> None:
-        """Caches vectors and journals the passages about to enter the derived indexes."""
+    def expect(self, passage_ids: Iterable[str]) -> None:
+        """Journals passages that are about to enter the derived indexes."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO journal VALUES (?)", [(key,) for key in passage_ids]
+            )
+
+    def put_embeddings(self, vectors: Mapping[bytes, Vectors]) -> None:
+        """Caches vectors by the hash of the text they embed."""
         with self._transaction() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
                 [(key, vector.astype("float32").tobytes()) for key, vector in vectors.items()],
-            )
-            connection.executemany(
-                "INSERT OR IGNORE INTO journal VALUES (?)", [(passage,) for passage in coming]
             )
 
     def publish(self, records: Sequence[ArticleRecord]) -> None:
@@ -282,8 +301,6 @@ class Catalog:
                 connection.executemany(
                     "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", _passage_rows(record)
                 )
-            visible = [(p.id,) for record in records for p in record.passages]
-            connection.executemany("DELETE FROM journal WHERE passage_id = ?", visible)
             _advance(connection)
 
     def remove(self, ids: Sequence[str]) -> None:
@@ -302,15 +319,33 @@ class Catalog:
             )
 
     def journal(self) -> list[str]:
-        """Passage ids that the derived indexes may hold although they are not visible."""
+        """Passages that the derived indexes may hold although they are not visible, or may lack."""
         return [row[0] for row in self._query("SELECT passage_id FROM journal")]
+
+    def withdrawn(self) -> list[str]:
+        """Journaled passages that are not visible."""
+        query = "SELECT passage_id FROM journal WHERE passage_id NOT IN (SELECT id FROM passages)"
+        return [row[0] for row in self._query(query)]
 
     def clear_journal(self, passage_ids: Sequence[str]) -> None:
         """Forgets journaled passages, once the derived indexes agree with the catalog on them."""
         with self._transaction() as connection:
-            connection.executemany(
-                "DELETE FROM journal WHERE passage_id = ?", [(key,) for key in passage_ids]
+            _forget(connection, passage_ids)
+
+    def settle(self, passage_ids: Sequence[str]) -> None:
+        """The same for pending passages, which readers find from now on."""
+        with self._transaction() as connection:
+            _forget(connection, passage_ids)
+            _advance(connection)
+
+    def settle_embedded(self) -> None:
+        """The same for all whose vectors are cached: the derived indexes were built anew."""
+        with self._transaction() as connection:
+            connection.execute(
+                "DELETE FROM journal WHERE passage_id IN (SELECT id FROM passages "
+                "JOIN embeddings ON hash = embedding_hash)"
             )
+            _advance(connection)
 
     def drop_unused_embeddings(self) -> None:
         with self._transaction() as connection:
@@ -329,11 +364,6 @@ class Catalog:
             connection.execute(
                 "UPDATE manifest SET value = ? WHERE key = 'fingerprint'", (fingerprint,)
             )
-            _advance(connection)
-
-    def advance(self) -> None:
-        """Tells open readers that the derived indexes were replaced."""
-        with self._transaction() as connection:
             _advance(connection)
 
     @staticmethod
@@ -398,6 +428,12 @@ def _connect(path: Path) -> sqlite3.Connection:
             "articles anew to another library."
         ) from error
     return connection
+
+
+def _forget(connection: sqlite3.Connection, passage_ids: Iterable[str]) -> None:
+    connection.executemany(
+        "DELETE FROM journal WHERE passage_id = ?", [(key,) for key in passage_ids]
+    )
 
 
 def _advance(connection: sqlite3.Connection) -> None:

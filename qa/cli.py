@@ -317,6 +317,9 @@ def _print(record: Record, text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+_STAGES = {"articles": "reading", "passages": "embedding"}
+
+
 @contextmanager
 def _progress() -> Iterator[Any]:
     """A progress bar on standard error where that is a terminal; else nothing."""
@@ -327,20 +330,24 @@ def _progress() -> Iterator[Any]:
     from rich.console import Console
 
     columns = (
-        progress.TextColumn("adding"),
+        progress.TextColumn("{task.description}"),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
-        progress.TextColumn("articles, {task.fields[rate]} passages/s,"),
+        progress.TextColumn("{task.fields[unit]}"),
         progress.TimeRemainingColumn(),
         progress.TextColumn("left"),
     )
     with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("adding", total=None, rate="-")
+        tasks: dict[str, progress.TaskID] = {}
 
         def on_progress(now: Progress) -> None:
-            elapsed = bar.tasks[0].elapsed or 0.0
-            rate = f"{now.passages / elapsed:.1f}" if elapsed > 1 and now.passages else "-"
-            bar.update(task, completed=now.done, total=now.total, rate=rate)
+            if now.stage not in tasks:
+                tasks[now.stage] = bar.add_task(_STAGES[now.stage], total=None, unit=now.stage)
+            task = bar.tasks[-1]
+            elapsed = task.elapsed or 0.0
+            rate = f", {now.done / elapsed:.0f}/s," if elapsed > 1 else ""
+            unit = f"{now.stage}{rate}"
+            bar.update(tasks[now.stage], completed=now.done, total=now.total, unit=unit)
 
         yield on_progress
 

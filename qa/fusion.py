@@ -13,11 +13,13 @@ def fuse(
     """One score for each id, from the raw scores that both legs gave to all of them.
 
     BM25 is divided by the best score the query could reach (``best_lexical``), which turns it into
-    a share of the question that the passage covers; cosine is used as it is.
+    a share of the question that the passage covers; cosine is used as it is. That share stands for
+    the cosine of a passage that is not embedded yet.
     """
+    shares = {key: score / best_lexical for key, score in lexical.items()}
     return {
-        key: LEXICAL_WEIGHT * lexical.get(key, 0.0) / best_lexical
-        + (1 - LEXICAL_WEIGHT) * dense.get(key, 0.0)
+        key: LEXICAL_WEIGHT * shares.get(key, 0.0)
+        + (1 - LEXICAL_WEIGHT) * dense.get(key, shares.get(key, 0.0))
         for key in {*lexical, *dense}
     }
 

@@ -1,8 +1,13 @@
-"""Adding: load -> chunk -> embed -> store; skips what is unchanged, reports what has vanished."""
+"""Adding: load -> chunk -> store -> embed; skips what is unchanged, reports what has vanished.
+
+Everything is read and can be found by its words before the first passage is embedded, which takes
+nearly all of the time. An add that was cut short leaves passages pending; the next one goes on.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +23,9 @@ if TYPE_CHECKING:
     from qa.protocols import Vectors
 
 EMBEDDING_BATCH = 128  # texts between two savings: what a kill costs at most
-PUBLISH_PASSAGES = 512  # passages between two publications of whole articles
+INDEX_PASSAGES = 512  # passages between two additions to the vector index
+PUBLISH_PASSAGES = 512  # passages between two publications of whole articles, at most
+PUBLISH_SECONDS = 0.5
 
 OnProgress = Callable[[Progress], None]
 
@@ -88,8 +95,7 @@ def embed_missing(
     catalog: Catalog,
     embedder: Embedder,
     texts: dict[bytes, str],
-    coming: Sequence[str],
-    on_batch: Callable[[int], None],
+    on_batch: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Embeds and caches what is not cached yet, saving batch by batch; how many it embedded."""
     known = catalog.embeddings(list(texts))
@@ -98,15 +104,36 @@ def embed_missing(
         keys = missing[at : at + EMBEDDING_BATCH]
         vectors = embedder.embed_passages([texts[key] for key in keys])
         batch: dict[bytes, Vectors] = dict(zip(keys, vectors, strict=True))
-        catalog.put_embeddings(batch, ())
+        catalog.put_embeddings(batch)
         on_batch(len(keys))
-    catalog.put_embeddings({}, coming)
     return len(missing)
+
+
+def embed_pending(store: Store, embedder: Embedder, on_progress: OnProgress) -> int:
+    """Embeds what is found by its words only, also what an earlier add has left; how many."""
+    total, settled, embedded = store.catalog.pending_count(), 0, 0
+    while pending := store.catalog.pending(INDEX_PASSAGES):
+        done = settled
+
+        def on_batch(count: int) -> None:
+            nonlocal done
+            done += count
+            on_progress(Progress("passages", done, total))
+
+        texts = {
+            key: chunking.embedding_text(article.title, passage, embedder)
+            for passage, article, key in pending
+        }
+        embedded += embed_missing(store.catalog, embedder, texts, on_batch)
+        store.index(pending)
+        settled += len(pending)
+        on_progress(Progress("passages", settled, max(total, settled)))
+    return embedded
 
 
 @dataclass
 class _Run:
-    """One add: what is seen so far, and the articles that wait to be embedded and published."""
+    """One add: what is seen so far, and the articles that wait to be published."""
 
     store: Store
     embedder: Embedder
@@ -119,8 +146,8 @@ class _Run:
     removed: list[ArticleChange] = field(default_factory=list)
     moved: dict[str, tuple[str, str]] = field(default_factory=dict)
     records: list[ArticleRecord] = field(default_factory=list)
-    texts: dict[bytes, str] = field(default_factory=dict)
-    passages: int = 0
+    waiting: int = 0  # passages of the records
+    published: float = field(default_factory=time.monotonic)
     done: int = 0
 
     def take(self, article: Article, source: str, root: str) -> None:
@@ -139,14 +166,15 @@ class _Run:
         if stored == content_hash:
             status = "unchanged"
             self.moved[article.id] = (source, root)
-            self.done += 1
         else:
-            record, texts = prepare(article, source, root, self.embedder)
+            record, _ = prepare(article, source, root, self.embedder)
             self.records.append(record)
-            self.texts |= texts
+            self.waiting += len(record.passages)
         self.changes[article.id] = ArticleChange(article.id, article.title, status)
+        self.done += 1
         self._tell()
-        if len(self.texts) >= PUBLISH_PASSAGES:
+        late = time.monotonic() - self.published > PUBLISH_SECONDS
+        if self.waiting >= PUBLISH_PASSAGES or late:
             self.flush()
 
     def fail(self, failure: Failure, path: Path) -> None:
@@ -155,27 +183,15 @@ class _Run:
         self.done += 1
 
     def flush(self) -> None:
-        """Embeds and publishes what is queued."""
+        """Publishes what is queued."""
         if self.moved:
             places = {key: place for key, place in self.moved.items() if place[1]}
             self.store.catalog.move(places)
             self.moved = {}
-        if not self.records:
-            return
-        coming = [p.id for record in self.records for p in record.passages]
-        share = len(self.records) / max(1, len(self.texts))
-        before = self.done
-
-        def on_batch(count: int) -> None:
-            self.passages += count
-            self.done = min(before + len(self.records), round(self.done + count * share))
-            self._tell()
-
-        embed_missing(self.store.catalog, self.embedder, self.texts, coming, on_batch)
-        self.store.publish(self.records)
-        self.done = before + len(self.records)
-        self.records, self.texts = [], {}
-        self._tell()
+        if self.records:
+            self.store.publish(self.records)
+            self.records, self.waiting = [], 0
+        self.published = time.monotonic()
 
     def finish(self, roots: Sequence[str], *, prune: bool) -> IngestReport:
         """Looks for articles whose source is gone; removes them if asked to."""
@@ -187,14 +203,15 @@ class _Run:
         ]
         if prune and vanished:
             self.store.remove([change.id for change in vanished])
-        elif any(change.status == "updated" for change in self.changes.values()):
+        embedded = embed_pending(self.store, self.embedder, self.on_progress)
+        if any(change.status == "updated" for change in self.changes.values()):
             self.store.catalog.drop_unused_embeddings()
         removed = tuple(vanished) if prune else ()
         return IngestReport(
             articles=(*self.changes.values(), *removed),
             failed=tuple(self.failed),
             vanished=() if prune else tuple(vanished),
-            passages_embedded=self.passages,
+            passages_embedded=embedded,
         )
 
     def _came_from_broken(self, source: str) -> bool:
@@ -202,7 +219,7 @@ class _Run:
         return source in self.broken or source.rpartition(":")[0] in self.broken
 
     def _tell(self) -> None:
-        self.on_progress(Progress(self.done, max(self.total, self.done), self.passages))
+        self.on_progress(Progress("articles", self.done, max(self.total, self.done)))
 
 
 def _expected(path: Path) -> int:

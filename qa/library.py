@@ -308,7 +308,7 @@ class Library:
                     record, own = ingestion.prepare(article, "", "", self.embedder)
                     records.append(record)
                     texts |= own
-                ingestion.embed_missing(catalog, self.embedder, texts, (), lambda _: None)
+                ingestion.embed_missing(catalog, self.embedder, texts)
             catalog.reset_model(self.embedder.fingerprint, records)
             catalog.drop_unused_embeddings()
         finally:

@@ -1,8 +1,9 @@
 """The catalog and its two derived indexes as one store: one writer, one order of writes.
 
-Order: vectors are cached and the coming passages journaled; the indexes take them; one catalog
-transaction makes the articles visible; the indexes forget what was replaced. Killed at any point,
-the catalog is right, and the journal tells the next writer what the indexes hold too much.
+Order: the coming passages are journaled; the lexical index takes them; one catalog transaction
+makes the articles visible; the indexes forget what was replaced. Then vectors are made and cached,
+Chroma takes them, and the journal is done with them. Killed at any point, the catalog is right, and
+the journal tells the next writer what the indexes hold too much and what waits for vectors.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from qa.catalog import ArticleRecord, Catalog
 from qa.errors import LibraryError, LockedError
 from qa.exact import ExactIndex
 from qa.lexical import LexicalIndex
-from qa.types import Check, Filters
+from qa.types import Article, Check, Filters, Passage
 from qa.vectors import VectorIndex
 
 if TYPE_CHECKING:
@@ -113,17 +114,20 @@ class Store:
                 self._turn.notify_all()
 
     def publish(self, records: Sequence[ArticleRecord]) -> None:
-        """Makes articles visible whose vectors are cached and whose passages are journaled."""
+        """Makes articles visible; they are found by their words, and pending until indexed."""
         articles = {p.id: record.article for record in records for p in record.passages}
         passages = [p for record in records for p in record.passages]
-        keys = [key for record in records for key in record.embedding_hashes]
-        found = self.catalog.embeddings(keys)
+        self.catalog.expect(articles)
         self.lexical.upsert((p, articles[p.id]) for p in passages)
-        self.vectors.upsert(
-            (p, articles[p.id], found[key]) for p, key in zip(passages, keys, strict=True)
-        )
         self.catalog.publish(records)
         self.sweep()
+
+    def index(self, pending: Sequence[tuple[Passage, Article, bytes]]) -> None:
+        """Gives pending passages, whose vectors are cached, to the vector index."""
+        found = self.catalog.embeddings([key for _, _, key in pending])
+        self.vectors.upsert((p, article, found[key]) for p, article, key in pending)
+        self.catalog.settle([passage.id for passage, _, _ in pending])
+        self._seen = self.catalog.generation
 
     def remove(self, article_ids: Sequence[str]) -> None:
         self.catalog.remove(article_ids)
@@ -132,14 +136,11 @@ class Store:
 
     def sweep(self) -> None:
         """Makes the indexes forget what is journaled and not visible."""
-        journaled = self.catalog.journal()
-        visible = self.catalog.passages(journaled)
-        gone = [key for key in journaled if key not in visible]
+        gone = self.catalog.withdrawn()
         if gone:
             self.lexical.delete(gone)
             self.vectors.delete(gone)
-        if journaled:
-            self.catalog.clear_journal(journaled)
+            self.catalog.clear_journal(gone)
         self._seen = self.catalog.generation
 
     def _in_memory(self) -> ExactIndex:
@@ -183,8 +184,8 @@ def rebuild(path: Path) -> int:
     try:
         count = _build_indexes(path, catalog)
         _adopt_rebuilt(path)
-        catalog.clear_journal(catalog.journal())
-        catalog.advance()
+        catalog.clear_journal(catalog.withdrawn())
+        catalog.settle_embedded()
         return count
     finally:
         catalog.close()
@@ -253,17 +254,13 @@ def check(path: Path) -> list[Check]:
     try:
         damage = catalog.damage()
         missing = 0 if damage else catalog.missing_embeddings()
+        pending = 0 if damage else catalog.pending_count()
         counts = "" if damage else _counts(catalog)
     finally:
         catalog.close()
     checks = [
         Check("catalog", not damage, damage or counts, "Restore catalog.db from a backup."),
-        Check(
-            "embeddings",
-            not missing,
-            f"{missing} passages have no cached vector" if missing else "every passage has one",
-            "Run: qa rebuild --embed",
-        ),
+        _check_embeddings(missing, pending),
     ]
     trouble = vectors.probe(path / "chroma")
     if damage or trouble:
@@ -278,6 +275,16 @@ def check(path: Path) -> list[Check]:
         store.close()
 
 
+def _check_embeddings(missing: int, pending: int) -> Check:
+    if missing:
+        detail = f"{missing} passages have no cached vector"
+        return Check("embeddings", False, detail, "Run: qa rebuild --embed")
+    if pending:
+        detail = f"{pending} passages are found by their words only: they are not embedded yet"
+        return Check("embeddings", False, detail, "Wait for the qa add that is at it, or run it.")
+    return Check("embeddings", True, "every passage has one")
+
+
 def _counts(catalog: Catalog) -> str:
     return f"{catalog.article_count()} articles, {catalog.passage_count()} passages"
 
@@ -289,8 +296,9 @@ def _check_lexical(store: Store) -> Check:
 
 def _check_vectors(store: Store) -> Check:
     """Ids must agree, and sample vectors must find themselves."""
-    wanted = store.catalog.all_passage_ids()
-    compared = _compare("vectors", wanted, store.vectors.ids(), set(store.catalog.journal()))
+    journal = set(store.catalog.journal())
+    wanted = store.catalog.all_passage_ids() - journal  # what is pending is not here yet
+    compared = _compare("vectors", wanted, store.vectors.ids(), journal)
     if not compared.ok:
         return compared
     lost = _lost(store, _sample(wanted, STORED_SAMPLE))

@@ -246,11 +246,14 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far adding has come: articles done of about ``total``, passages embedded so far."""
+    """How far adding has come: first articles read, then passages embedded, of about ``total``.
 
+    What is read can be found by its words at once, by its meaning once it is embedded.
+    """
+
+    stage: Literal["articles", "passages"]
     done: int
     total: int
-    passages: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,8 @@ class VectorIndex:
         """The vectors of these passages as the index holds them; lost ones are left out."""
         import numpy as np
 
+        if not passage_ids:
+            return {}
         found = self._collection.get(ids=list(passage_ids), include=["embeddings"])
         rows = found["embeddings"]
         vectors = [] if rows is None else list(rows)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from qa.errors import InputError
+from qa.errors import InputError, ModelError
 from qa.library import Library
 from qa.settings import Settings
 from qa.testing import WordEmbedder
 from qa.types import Article, IngestReport, Progress
+
+if TYPE_CHECKING:
+    from qa.protocols import Vectors
 
 
 @pytest.fixture
@@ -135,5 +140,63 @@ def test_an_article_of_nothing_but_scraps_is_kept_and_never_found(empty: Library
 def test_progress_reaches_the_end(empty: Library, folder: Path) -> None:
     seen: list[Progress] = []
     empty.add([folder], on_progress=seen.append)
-    assert (seen[-1].done, seen[-1].total, seen[-1].passages) == (3, 3, 3)
-    assert [p.done for p in seen] == sorted(p.done for p in seen)
+    for stage in ("articles", "passages"):
+        done = [(p.done, p.total) for p in seen if p.stage == stage]
+        assert done[-1] == (3, 3)
+        assert done == sorted(done)
+
+
+class Watched(WordEmbedder):
+    """Looks into the library before each embedding; from the ``last`` one on it fails."""
+
+    def __init__(self, path: Path, last: int = 1000) -> None:
+        super().__init__()
+        self.path, self.last = path, last
+        self.found: list[str] = []
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        if self.last == 0:
+            raise ModelError("The model is gone.")
+        self.last -= 1
+        with Library(Settings(library=self.path), embedder=WordEmbedder()) as other:
+            self.found += [hit.article.id for hit in other.search("kite festival", 1)]
+        return super().embed_passages(texts)
+
+
+def many(count: int) -> list[Article]:
+    return [Article(f"a{n}", f"Notice {n}", f"Tram {n} stops at the market.") for n in range(count)]
+
+
+def test_text_is_found_by_its_words_before_anything_is_embedded(tmp_path: Path) -> None:
+    embedder = Watched(tmp_path / "library")
+    with Library(Settings(library=tmp_path / "library"), embedder=embedder) as library:
+        library.add([*many(300), Article("kite", "Kites", "The kite festival is in May.")])
+    assert embedder.found == ["kite"] * 3  # before the first, and between batches
+
+
+def test_an_add_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "library"
+    articles = [*many(300), Article("kite", "Kites", "The kite festival is in May.")]
+    with Library(Settings(library=path), embedder=Watched(path, last=1)) as library:
+        with pytest.raises(ModelError):
+            library.add(articles)
+        assert library.search("kite festival")[0].article.id == "kite"
+        (bad,) = [check for check in library.check() if not check.ok]
+        assert bad.name == "embeddings"
+        assert "301 passages are found by their words only" in bad.detail
+    with Library(Settings(library=path), embedder=WordEmbedder()) as library:
+        report = library.add([])  # also any other: what is pending is seen to
+        assert report.passages_embedded == 301 - 128  # the first batch was saved
+        assert all(check.ok for check in library.check())
+        assert statuses(library.add(articles)) == ["unchanged"] * 301
+
+
+def test_pending_passages_survive_a_rebuild(tmp_path: Path) -> None:
+    path = tmp_path / "library"
+    with Library(Settings(library=path), embedder=Watched(path, last=1)) as library:
+        with pytest.raises(ModelError):
+            library.add(many(300))
+        library.rebuild()
+    with Library(Settings(library=path), embedder=WordEmbedder()) as library:
+        assert library.add([]).passages_embedded == 300 - 128
+        assert all(check.ok for check in library.check())
