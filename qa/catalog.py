@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qa.protocols import Vectors
 
 SCHEMA_VERSION = 1
+MAPPED = 1 << 34  # bytes of the file at most that are read where they lie, without a copy
 VARIABLES = 900  # SQLite takes 999 variables a statement on old builds
 
 _SCHEMA = """
@@ -216,18 +217,21 @@ class Catalog:
         in the same order."""
         import numpy as np
 
-        columns = "SELECT passages.id, article_id, vector FROM"
-        if articles is None:
-            # In the order of the vectors' hashes both tables are read from end to end.
-            rows = self._query(
-                f"{columns} embeddings CROSS JOIN passages ON embedding_hash = hash ORDER BY hash"
-            )
-        else:
+        if articles is not None:
             joined = "passages JOIN embeddings ON embedding_hash = hash WHERE article_id IN"
-            rows = self._select(f"{columns} {joined}", list(articles))
-        numbers = np.frombuffer(b"".join(row[2] for row in rows), dtype=np.float32)
-        shape = len(rows), len(numbers) // max(1, len(rows))
-        return [(row[0], row[1]) for row in rows], numbers.reshape(shape)
+            rows = self._select(f"SELECT id, article_id, vector FROM {joined}", list(articles))
+            numbers = np.frombuffer(b"".join(row[2] for row in rows), dtype=np.float32)
+            shape = len(rows), len(numbers) // max(1, len(rows))
+            return [(row[0], row[1]) for row in rows], numbers.reshape(shape)
+        # Each table from end to end, and joined here: SQLite would look up one row after the other.
+        stored = self._query("SELECT hash, vector FROM embeddings")
+        places = {row[0]: place for place, row in enumerate(stored)}
+        numbers = np.frombuffer(b"".join(row[1] for row in stored), dtype=np.float32)
+        vectors = numbers.reshape(len(stored), len(numbers) // max(1, len(stored)))
+        del stored
+        passages = self._query("SELECT id, article_id, embedding_hash FROM passages")
+        known = [row for row in passages if row[2] in places]
+        return [(row[0], row[1]) for row in known], vectors[[places[row[2]] for row in known]]
 
     def every_passage(self, batch: int) -> Iterator[list[tuple[Passage, Article]]]:
         """All passages, with their articles, in batches in the order of their ids."""
@@ -421,6 +425,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA mmap_size = {MAPPED}")
     except sqlite3.DatabaseError as error:
         connection.close()
         raise LibraryError(

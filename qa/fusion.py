@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+Shingles = frozenset[tuple[str, ...]]
+
 LEXICAL_WEIGHT = 0.5  # earned on the sets that eval/README.md names
 
 
@@ -29,12 +31,11 @@ def ranking(scores: Mapping[str, float]) -> list[str]:
     return sorted(scores, key=lambda key: (-scores[key], key))
 
 
-def containment(words: Sequence[str], others: frozenset[tuple[str, ...]]) -> float:
-    """Share of the 4-word shingles of ``words`` that are among ``others``, 0 to 1."""
-    own = shingles(words)
+def containment(own: Shingles, others: Shingles) -> float:
+    """Share of a text's shingles that are among those of another, 0 to 1."""
     return len(own & others) / len(own) if own else 0.0
 
 
-def shingles(words: Sequence[str]) -> frozenset[tuple[str, ...]]:
+def shingles(words: Sequence[str]) -> Shingles:
     """All runs of four words (Broder, 1997: resemblance and containment of documents)."""
     return frozenset(zip(words, words[1:], words[2:], words[3:], strict=False))

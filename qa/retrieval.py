@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from qa import fusion
 from qa.catalog import Catalog
+from qa.fusion import Shingles
 from qa.lexical import LexicalIndex
 from qa.protocols import Embedder, Retriever
 from qa.types import Filters, Hit
@@ -82,28 +83,29 @@ class CollapsingRetriever:
         self._inner = inner
 
     def retrieve(self, query: str, k: int, filters: Filters) -> list[Hit]:
-        kept: list[Hit] = []
+        kept: list[tuple[Hit, Shingles]] = []
         for hit in self._inner.retrieve(query, k + SPARE, filters):
-            original = next((n for n, other in enumerate(kept) if _is_copy(hit, other)), None)
+            own = fusion.shingles(_words(hit.passage.text))
+            original = next((n for n, (h, s) in enumerate(kept) if _is_copy(hit, own, h, s)), None)
             if original is None:
-                kept.append(hit)
+                kept.append((hit, own))
                 continue
-            copies = dict.fromkeys((*kept[original].copies, hit.article.id))
-            kept[original] = replace(kept[original], copies=tuple(copies))
-        return kept[:k]
+            first, shingles = kept[original]
+            copies = dict.fromkeys((*first.copies, hit.article.id))
+            kept[original] = replace(first, copies=tuple(copies)), shingles
+        return [hit for hit, _ in kept[:k]]
 
 
-def _is_copy(hit: Hit, other: Hit) -> bool:
+def _is_copy(hit: Hit, own: Shingles, other: Hit, others: Shingles) -> bool:
     """Whether another article that is already shown carries nearly all words of this passage."""
     if hit.article.id == other.article.id:
         return False
-    words = _words(hit.passage.text)
-    shared = fusion.containment(words, fusion.shingles(_words(other.passage.text)))
+    shared = fusion.containment(own, others)
     if shared >= COPY_CONTAINMENT or shared < COPY_SUSPICION:
         return shared >= COPY_CONTAINMENT
     # Copies are often cut differently: what looks alike is compared with the whole article.
     whole = fusion.shingles(_words(other.article.text))
-    return fusion.containment(words, whole) >= COPY_CONTAINMENT
+    return fusion.containment(own, whole) >= COPY_CONTAINMENT
 
 
 def _words(text: str) -> list[str]:

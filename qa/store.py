@@ -38,8 +38,11 @@ SEARCHED_SAMPLE = 50  # vectors that doctor searches for
 SAME = 0.999  # cosine of a vector with itself, less what rounding costs
 # Up to so many passages each is compared with the query, in memory: as fast as Chroma's graph there
 # (docs/performance.md), exact, and nothing has to be imported or opened for it.
-EXACT_PASSAGES = 150_000
-EXACT_FILTERED = 5_000  # in larger libraries: so many that a filter leaves, read from the catalog
+EXACT_PASSAGES = 30_000
+# Chroma's filters are slower than comparing with all. In larger libraries, so many passages that a
+# filter leaves are read from the catalog; or all are held in memory, where that is not too much.
+FILTERED_PASSAGES = 2_000
+FILTERED_IN_MEMORY = 200_000
 UNFOUND_SHARE = 0.1  # the index is approximate; more than this is damage
 
 
@@ -68,12 +71,17 @@ class Store:
 
     def search(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[str, float]]:
         """Passage ids with their cosine similarity, -1 to 1, nearest first."""
+        count = self.catalog.passage_count()
         articles = self.catalog.matching(filters) if filters != Filters() else None
-        if self.catalog.passage_count() <= EXACT_PASSAGES:
+        if count <= EXACT_PASSAGES:
             return self._in_memory().search(vector, k, articles)
-        if articles is None or self.catalog.passage_count(articles) > EXACT_FILTERED:
+        if articles is None:
             return self.vectors.search(vector, k, filters)
-        return ExactIndex(*self.catalog.vectors_of(articles)).search(vector, k)
+        if self.catalog.passage_count(articles) <= FILTERED_PASSAGES:
+            return ExactIndex(*self.catalog.vectors_of(articles)).search(vector, k)
+        if count <= FILTERED_IN_MEMORY:
+            return self._in_memory().search(vector, k, articles)
+        return self.vectors.search(vector, k, filters)
 
     @classmethod
     def create(cls, path: Path, fingerprint: str) -> Store:

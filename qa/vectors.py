@@ -94,13 +94,10 @@ class VectorIndex:
         """Passage ids with their cosine similarity, -1 to 1, nearest first."""
         import numpy as np
 
-        wanted = min(k, self.count())
-        if wanted == 0:
-            return []
         with _index_errors(self.path):
             found = self._collection.query(
                 query_embeddings=vector[np.newaxis],
-                n_results=wanted,
+                n_results=k,  # fewer come where there are fewer
                 where=_where(filters),
                 include=["distances"],
             )

@@ -16,14 +16,20 @@ from qa.settings import Settings
 from qa.testing import RetrieverContract, WordEmbedder
 from qa.types import Article, Filters
 
+SIZES = {
+    "small": (1000, 0, 0),
+    "large, few left by a filter": (0, 1000, 0),
+    "large, many left by a filter": (0, 0, 1000),
+    "very large": (0, 0, 0),
+}
 
-@pytest.fixture(params=["small", "large", "large, few left"], autouse=True)
+
+@pytest.fixture(params=SIZES, autouse=True)
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Small libraries compare all vectors, large ones ask Chroma, or read what a filter leaves."""
-    if request.param != "small":
-        monkeypatch.setattr(store, "EXACT_PASSAGES", 0)
-    if request.param == "large":
-        monkeypatch.setattr(store, "EXACT_FILTERED", 0)
+    """How vectors are compared depends on the size of the library, what is found does not."""
+    limits = ("EXACT_PASSAGES", "FILTERED_PASSAGES", "FILTERED_IN_MEMORY")
+    for name, value in zip(limits, SIZES[request.param], strict=True):
+        monkeypatch.setattr(store, name, value)
     return str(request.param)
 
 
@@ -152,7 +158,16 @@ def test_fusion_weighs_coverage_and_cosine() -> None:
 
 
 def test_containment_is_the_share_of_shared_shingles() -> None:
-    others = fusion.shingles("the river burst its banks".split())
-    assert fusion.containment("the river burst its".split(), others) == 1.0
-    assert fusion.containment("the river burst its dam".split(), others) == 0.5
-    assert fusion.containment("too few words".split(), others) == 0.0
+    def contained(text: str) -> float:
+        others = fusion.shingles("the river burst its banks".split())
+        return fusion.containment(fusion.shingles(text.split()), others)
+
+    assert contained("the river burst its") == 1.0
+    assert contained("the river burst its dam") == 0.5
+    assert contained("too few words") == 0.0
+
+
+def test_a_passage_without_a_vector_is_ranked_by_its_words() -> None:
+    fused = fusion.fuse({"a": 5.0, "b": 4.0}, {"b": 0.1}, best_lexical=10.0)
+    assert fused["a"] == pytest.approx(0.5)
+    assert fusion.ranking(fused) == ["a", "b"]
