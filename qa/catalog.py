@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 MAPPED = 1 << 34  # bytes of the file at most that are read where they lie, without a copy
+PAGE_BYTES = 8192  # holds five vectors of the default model, where 4096 hold two
 VARIABLES = 900  # SQLite takes 999 variables a statement on old builds
 
 _SCHEMA = """
@@ -40,7 +41,7 @@ CREATE TABLE passages (
     embedding_hash BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX passages_by_article ON passages (article_id, start);
 CREATE INDEX passages_by_embedding ON passages (embedding_hash);
-CREATE TABLE embeddings (hash BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE embeddings (hash BLOB PRIMARY KEY, vector BLOB NOT NULL);
 CREATE TABLE journal (passage_id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _ARTICLE_COLUMNS = "id, title, text, url, publisher, author, published, updated, language, metadata"
@@ -82,6 +83,7 @@ class Catalog:
         aside.unlink(missing_ok=True)
         connection = sqlite3.connect(aside)
         with connection:
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
             manifest = [("fingerprint", fingerprint), ("generation", "0")]

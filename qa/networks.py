@@ -1,8 +1,8 @@
 """Neural networks as ONNX graphs without their weights; the only file that knows onnxruntime.
 
 ``NAME.onnx`` is the graph. ``NAME.json`` beside it names, for each weight of the graph, the tensor
-of a safetensors file that it is, with ``.T`` where the graph wants it transposed. So a graph takes
-some hundred kilobytes, and a model's weights stay in the one file that its maker has published.
+of a safetensors file that it is. So a graph takes some ten kilobytes, and a model's weights stay in
+the one file that its maker has published.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-TRANSPOSED = ".T"
 NUMBERS = {"F32": "<f4", "F16": "<f2", "I8": "i1", "I64": "<i8"}  # of safetensors, in numpy
 
 
@@ -40,7 +39,7 @@ class Network:
         options = _options()
         # Held here: the session does not copy them all.
         self._weights = {
-            name: onnxruntime.OrtValue.ortvalue_from_numpy(_tensor(tensors, wanted))
+            name: onnxruntime.OrtValue.ortvalue_from_numpy(tensors[wanted])
             for name, wanted in about(graph)["weights"].items()
         }
         options.add_external_initializers(list(self._weights), list(self._weights.values()))
@@ -157,10 +156,3 @@ def _options() -> onnxruntime.SessionOptions:
     # Fusing more takes longer at every start and made nothing faster (docs/performance.md).
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return options
-
-
-def _tensor(tensors: Mapping[str, Array], wanted: str) -> Array:
-    import numpy as np
-
-    found = tensors[wanted.removesuffix(TRANSPOSED)]
-    return np.ascontiguousarray(found.T if wanted.endswith(TRANSPOSED) else found)

@@ -12,7 +12,6 @@ from qa import networks
 from qa.embedding.files import first_line
 from qa.embedding.full import SentenceTransformerEmbedder
 from qa.embedding.graph import GraphEmbedder
-from qa.networks import TRANSPOSED
 
 if TYPE_CHECKING:
     import onnx
@@ -87,23 +86,36 @@ def to_onnx(
 
 
 def without_weights(made: onnx.ModelProto, tensors: Mapping[str, Array]) -> dict[str, str]:
-    """Takes out of a graph every weight that is one of these tensors; says which is which."""
-    from onnx import numpy_helper
+    """Takes out of a graph every weight that is one of these tensors; says which is which.
 
-    by_content: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+    A weight that is a tensor transposed is transposed in the graph, once, when it is loaded.
+    """
+    from onnx import helper, numpy_helper
+
+    by_content: dict[tuple[str, tuple[int, ...], bytes], tuple[str, bool]] = {}
     for name, value in tensors.items():
         if value.ndim == 2:
-            by_content[_key(value.T)] = name + TRANSPOSED
-        by_content[_key(value)] = name
-    found = {}
+            by_content[_key(value.T)] = name, True
+        by_content[_key(value)] = name, False
+    found, turned = {}, []
     for weight in made.graph.initializer:
         value = numpy_helper.to_array(weight)
-        name = by_content.get(_key(value), "") if value.size >= LARGE else ""
-        if name:
-            found[weight.name] = name
-            weight.ClearField("raw_data")
-            weight.data_location = weight.EXTERNAL
-            weight.external_data.add(key="location", value="weights")
+        same = by_content.get(_key(value)) if value.size >= LARGE else None
+        if same is None:
+            continue
+        name, transposed = same
+        if transposed:
+            stored = f"{weight.name}.stored"
+            turned.append(helper.make_node("Transpose", [stored], [weight.name], perm=[1, 0]))
+            weight.name = stored
+            weight.dims[:] = reversed(weight.dims)
+        found[weight.name] = name
+        weight.ClearField("raw_data")
+        weight.data_location = weight.EXTERNAL
+        weight.external_data.add(key="location", value="weights")
+    nodes = [*turned, *made.graph.node]
+    made.graph.ClearField("node")
+    made.graph.node.extend(nodes)
     return found
 
 

@@ -1,0 +1,1 @@
+"""How fast and how small: ``python -m benchmarks``; writes the tables of docs/performance.md."""
