@@ -44,6 +44,11 @@ CREATE INDEX passages_by_embedding ON passages (embedding_hash);
 CREATE TABLE embeddings (hash BLOB PRIMARY KEY, vector BLOB NOT NULL);
 CREATE TABLE journal (passage_id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
+_FILES = """
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT NOT NULL, article_id TEXT NOT NULL, digest BLOB NOT NULL, content_hash TEXT NOT NULL,
+    PRIMARY KEY (path, article_id)) WITHOUT ROWID
+"""
 _ARTICLE_COLUMNS = "id, title, text, url, publisher, author, published, updated, language, metadata"
 
 
@@ -56,6 +61,16 @@ class ArticleRecord:
     root: str
     passages: tuple[Passage, ...]
     embedding_hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An article as the catalog has it, without its text."""
+
+    id: str
+    title: str
+    content_hash: str
+    source: str
 
 
 class Catalog:
@@ -86,6 +101,7 @@ class Catalog:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
+            connection.execute(_FILES)
             manifest = [("fingerprint", fingerprint), ("generation", "0")]
             connection.executemany("INSERT INTO manifest VALUES (?, ?)", manifest)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -189,6 +205,17 @@ class Catalog:
     def content_hashes(self, ids: Sequence[str]) -> dict[str, str]:
         return dict(self._select("SELECT id, content_hash FROM articles WHERE id IN", ids))
 
+    def read_before(self, path: str, digest: bytes) -> list[Kept]:
+        """The articles of a file that was read when it had this digest; none if one has changed
+        in the catalog since, or is gone from it."""
+        rows = self._query(
+            "SELECT id, title, articles.content_hash, source, files.content_hash FROM files "
+            "LEFT JOIN articles ON id = article_id WHERE path = ? AND digest = ?",
+            (path, digest),
+        )
+        same = all(row[2] == row[4] for row in rows)
+        return [Kept(*row[:4]) for row in rows] if same else []
+
     def from_root(self, root: str) -> dict[str, tuple[str, str]]:
         """Articles that came from a folder or file: id -> (title, source)."""
         rows = self._query("SELECT id, title, source FROM articles WHERE root = ?", (root,))
@@ -281,6 +308,11 @@ class Catalog:
 
     # Writing: one writer at a time, which the library's lock sees to.
 
+    def upgrade(self) -> None:
+        """Gives a library that is older than the table of files that table."""
+        with self._transaction() as connection:
+            connection.execute(_FILES)
+
     def expect(self, passage_ids: Iterable[str]) -> None:
         """Journals passages that are about to enter the derived indexes."""
         with self._transaction() as connection:
@@ -314,6 +346,16 @@ class Catalog:
         with self._transaction() as connection:
             self._withdraw(connection, ids)
             _advance(connection)
+
+    def note_files(self, read: Mapping[tuple[str, bytes], Mapping[str, str]]) -> None:
+        """What files hold: (path, digest) -> article id -> content hash."""
+        with self._transaction() as connection:
+            for (path, digest), held in read.items():
+                connection.execute("DELETE FROM files WHERE path = ?", (path,))
+                connection.executemany(
+                    "INSERT INTO files VALUES (?, ?, ?, ?)",
+                    [(path, article, digest, content) for article, content in held.items()],
+                )
 
     def move(self, sources: Mapping[str, tuple[str, str]]) -> None:
         """Notes where unchanged articles were found now: id -> (source, root)."""

@@ -56,11 +56,7 @@ def ingest(
     run = _Run(store, embedder, total, on_progress or (lambda _: None))
     for source in sources:
         for path in source.paths:
-            for loaded in loading.load(path):
-                if loaded.article is not None:
-                    run.take(loaded.article, loaded.source, source.root)
-                elif loaded.failure is not None:
-                    run.fail(loaded.failure, path)
+            run.read(path, source.root)
     run.flush()
     return run.finish([source.root for source in sources], prune=prune)
 
@@ -145,10 +141,30 @@ class _Run:
     broken: set[str] = field(default_factory=set)
     removed: list[ArticleChange] = field(default_factory=list)
     moved: dict[str, tuple[str, str]] = field(default_factory=dict)
+    files: dict[tuple[str, bytes], dict[str, str]] = field(default_factory=dict)
     records: list[ArticleRecord] = field(default_factory=list)
     waiting: int = 0  # passages of the records
     published: float = field(default_factory=time.monotonic)
     done: int = 0
+
+    def read(self, path: Path, root: str) -> None:
+        """Takes the articles of a file, without opening them if it was read before as it is."""
+        digest = loading.digest(path)
+        before = self.store.catalog.read_before(str(path), digest) if digest else []
+        if before and not any(kept.id in self.hashes for kept in before):
+            for kept in before:
+                self.hashes[kept.id] = kept.content_hash
+                self._unchanged(kept.id, kept.title, kept.source, root)
+            return
+        held, failures = dict[str, str](), len(self.failed)
+        for loaded in loading.load(path):
+            if loaded.article is not None:
+                held[loaded.article.id] = loaded.article.content_hash
+                self.take(loaded.article, loaded.source, root)
+            elif loaded.failure is not None:
+                self.fail(loaded.failure, path)
+        if digest and held and len(self.failed) == failures:
+            self.files[str(path), digest] = held
 
     def take(self, article: Article, source: str, root: str) -> None:
         """Queues one article if it is new or changed."""
@@ -162,20 +178,25 @@ class _Run:
             return
         self.hashes[article.id] = content_hash
         stored = self.store.catalog.content_hashes([article.id]).get(article.id)
-        status: Change = "added" if stored is None else "updated"
         if stored == content_hash:
-            status = "unchanged"
-            self.moved[article.id] = (source, root)
-        else:
-            record, _ = prepare(article, source, root, self.embedder)
-            self.records.append(record)
-            self.waiting += len(record.passages)
+            self._unchanged(article.id, article.title, source, root)
+            return
+        status: Change = "added" if stored is None else "updated"
+        record, _ = prepare(article, source, root, self.embedder)
+        self.records.append(record)
+        self.waiting += len(record.passages)
         self.changes[article.id] = ArticleChange(article.id, article.title, status)
         self.done += 1
         self._tell()
         late = time.monotonic() - self.published > PUBLISH_SECONDS
         if self.waiting >= PUBLISH_PASSAGES or late:
             self.flush()
+
+    def _unchanged(self, article_id: str, title: str, source: str, root: str) -> None:
+        self.moved[article_id] = (source, root)
+        self.changes[article_id] = ArticleChange(article_id, title, "unchanged")
+        self.done += 1
+        self._tell()
 
     def fail(self, failure: Failure, path: Path) -> None:
         self.failed.append(failure)
@@ -191,6 +212,9 @@ class _Run:
         if self.records:
             self.store.publish(self.records)
             self.records, self.waiting = [], 0
+        if self.files:  # their articles are published, or were there
+            self.store.catalog.note_files(self.files)
+            self.files = {}
         self.published = time.monotonic()
 
     def finish(self, roots: Sequence[str], *, prune: bool) -> IngestReport:

@@ -293,6 +293,7 @@ class Library:
             opened = self._matching_store() if create else self._store
             with opened.reading():  # sees what another writer has left
                 pass
+            opened.catalog.upgrade()
             opened.sweep()
             yield opened
 

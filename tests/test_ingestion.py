@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from qa import loading
 from qa.errors import InputError, ModelError
 from qa.library import Library
 from qa.settings import Settings
@@ -46,6 +47,39 @@ def test_adding_again_changes_nothing_and_embeds_nothing(
     assert statuses(again) == ["unchanged"] * 3
     assert again.passages_embedded == 0
     assert embedder.embedded == []
+
+
+def test_a_file_that_is_as_it_was_is_not_opened_as_an_article(
+    empty: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a page or a PDF costs a thousand times what its digest costs."""
+    rows = folder / "rows.jsonl"
+    lines = [json.dumps({"id": f"r{n}", "text": f"Row {n} is here."}) for n in range(3)]
+    rows.write_text("\n".join(lines))
+    empty.add([folder])
+    opened: list[Path] = []
+    load = loading.load
+
+    def watched(path: Path) -> Iterator[loading.Loaded]:
+        opened.append(path)
+        return load(path)
+
+    monkeypatch.setattr(loading, "load", watched)
+    assert statuses(empty.add([folder])) == ["unchanged"] * 6
+    assert opened == []
+    rows.write_text("\n".join([*lines[:2], lines[2].replace("here", "there")]))
+    assert statuses(empty.add([folder])) == ["unchanged"] * 5 + ["updated"]
+    assert opened == [rows]
+    empty.remove(["r0"])
+    assert statuses(empty.add([folder])) == ["added"] + ["unchanged"] * 5
+    assert opened == [rows, rows]
+
+
+def test_a_file_that_cannot_be_read_whole_is_read_again(empty: Library, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"id": "a", "text": "One is here."}\nnot a line\n')
+    for _ in range(2):
+        assert len(empty.add([rows]).failed) == 1
 
 
 def test_only_changed_passages_are_embedded(empty: Library, embedder: WordEmbedder) -> None:

@@ -6,19 +6,23 @@ the next line, row or file goes on.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from qa.errors import UnreadableError
 from qa.loading import csv, html, jsonl, markdown, pdf, text
 from qa.loading.discovery import SUFFIXES, discover
 from qa.loading.fields import row_article
-from qa.loading.reading import absolute, is_folder, printable
+from qa.loading.reading import absolute, is_folder, opened, printable
 from qa.types import Article, Failure
 
-__all__ = ["SUFFIXES", "Loaded", "discover", "load"]
+__all__ = ["SUFFIXES", "Loaded", "digest", "discover", "load"]
 
+DIGEST_BYTES = 1 << 20
 _ONE_ARTICLE = {
     ".txt": text.read,
     ".md": markdown.read,
@@ -53,6 +57,27 @@ def load(path: Path) -> Iterator[Loaded]:
             yield Loaded(source, article=_one_article(path))
     except UnreadableError as error:
         yield _failed(source, error)
+
+
+def digest(path: Path) -> bytes | None:
+    """Of a file's content and of the programs that read it; None where it cannot be read."""
+    found = _readers().copy()
+    try:
+        with opened(absolute(path)) as file:
+            while block := file.read(DIGEST_BYTES):
+                found.update(block)
+    except UnreadableError:
+        return None
+    return found.digest()
+
+
+@cache
+def _readers() -> hashlib._Hash:
+    """What makes articles of files: another version may make others of the same file."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    names = [f"{name} {version(name)}" for name in ("trafilatura", "pypdf", "dateparser")]
+    parts = [*(path.read_bytes() for path in sources), *(name.encode() for name in names)]
+    return hashlib.sha256(b"\0".join(parts))
 
 
 def _one_article(path: Path) -> Article:
