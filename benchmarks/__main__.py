@@ -1,4 +1,4 @@
-"""``python -m benchmarks [startup adding scale answering] --data ../shared/data``
+"""``python -m benchmarks [startup scale adding answering guard] --data ../shared/data``
 
 Prints the tables and, where ``--out`` names the document, writes them there.
 """
@@ -6,17 +6,18 @@ Prints the tables and, where ``--out`` names the document, writes them there.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import adding, answering, figures, scale, startup
+from benchmarks import adding, answering, figures, guard, scale, startup
 from benchmarks.figures import Row
 
 
 def main() -> None:
     """Runs what was named, or everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("which", nargs="*", help="startup, adding, scale, answering; default: all")
+    parser.add_argument("which", nargs="*", help="startup, scale, adding, answering; or guard")
     parser.add_argument("--data", type=Path, help="folder with tsqa-wiki/articles.jsonl")
     parser.add_argument("--articles", type=int, default=150, help="how many of them are added")
     parser.add_argument("--sizes", type=int, nargs="+", default=scale.SIZES)
@@ -31,6 +32,8 @@ def main() -> None:
         articles = options.data / "tsqa-wiki" / "articles.jsonl"
         parts["adding"] = lambda: adding.rows(articles, options.articles, options.peers)
         parts["answering"] = lambda: answering.rows(options.data)
+    if options.which == ["guard"]:
+        sys.exit(guard.main())
     print(figures.machine())
     for name in options.which or parts:
         if name not in parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -18,7 +19,7 @@ PACKAGES = ("onnxruntime", "torch", "sentence-transformers", "chromadb", "tantiv
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table; ``met`` is None where there is no goal."""
+    """One line of a table; ``met`` is None where there is no goal, ``value`` is the main ratio."""
 
     what: str
     ours: str
@@ -26,6 +27,7 @@ class Row:
     ratio: str = ""
     goal: str = ""
     met: bool | None = None
+    value: float = math.nan
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -163,6 +163,7 @@ def _search_rows(measured: Measured) -> list[Row]:
             f"{p50:.1f} × / {p95:.1f} ×",
             "1.3 × / 2 ×",
             p50 <= 1.3 and p95 <= 2,
+            p50,
         ),
         Row(f"the same, filtered, {size}, p50", filtered, "", f"{worst:.2f} ×", "1 ×", worst <= 1),
     ]

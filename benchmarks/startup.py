@@ -67,6 +67,7 @@ def _cold(what: str, ours: float, least: float, full: float, loaded: str) -> Row
         f"{ours / least:.2f} × and {ours / full:.2f} ×",
         "1.5 × and 0.33 ×",
         ours <= 1.5 * least and ours < full / 3,
+        ours / full,
     )
 
 

@@ -9,7 +9,6 @@ Reading takes about ten minutes; what was read is kept in ``--cache``.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import pickle
 import sys
@@ -31,6 +30,7 @@ from eval.training.sets import (
     ask_all,
     is_held_out,
     label,
+    parser_for,
     rank_all,
 )
 from eval.training.words import Row, learn_cases, learn_sentences, part, write
@@ -132,13 +132,7 @@ def _calibration_error(sure: Any, right: Any) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Learns both models, prints and stores the figures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("qa/selection.json"))
+    parser = parser_for(__doc__ or "", Path("qa/selection.json"))
     options = parser.parse_args(arguments)
     sources = Sources(options.train, options.data, options.cache)
     read = {}

@@ -37,7 +37,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 
 from eval.training.network import Reader, packed, unpacked
-from eval.training.sets import PRACTICE, Asked, Sources, ask_all, is_held_out, label
+from eval.training.sets import PRACTICE, Asked, Sources, ask_all, is_held_out, label, parser_for
 from qa import networks, packaged, selection
 from qa.reading import Encoded, encode, special
 from qa.selection import Candidate
@@ -297,13 +297,7 @@ def learned_groups(name: str, sources: Sources, tokens: Tokenizer) -> list[Group
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains and stores the weights, and prints their sha256 for ``qa/reading.py``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("qa/reader.safetensors"))
+    parser = parser_for(__doc__ or "", Path("qa/reader.safetensors"))
     parser.add_argument("--start", type=Path, help="weights to go on from, else MiniLM's own")
     parser.add_argument("--mean", nargs="+", metavar="FILE:SHARE", help="average, do not train")
     parser.add_argument("--epochs", type=float, default=2.2)

@@ -7,6 +7,7 @@ the sets that are reported on, most of the practice articles, all of the others.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import pickle
@@ -133,6 +134,17 @@ class Known:
 
     def document_frequency(self, word: str) -> int:
         return self._frequencies.get(word, 0)
+
+
+def parser_for(description: str, out: Path) -> argparse.ArgumentParser:
+    """What every training script takes: where the sets are, a cache, and what it writes."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    for name in ("train", "data", "cache"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=out)
+    return parser
 
 
 @dataclass(frozen=True)

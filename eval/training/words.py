@@ -14,7 +14,6 @@ match nothing, since questions written beside the text share more words with it 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import sys
@@ -34,6 +33,7 @@ from eval.training.sets import (
     as_product,
     ask_all,
     is_held_out,
+    parser_for,
     rank_all,
     without_evidence,
 )
@@ -295,13 +295,7 @@ def write(path: Path, changes: dict[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Learns both models."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("qa/selection.json"))
+    parser = parser_for(__doc__ or "", Path("qa/selection.json"))
     options = parser.parse_args(arguments)
     options.cache.mkdir(parents=True, exist_ok=True)
     sources = Sources(options.train, options.data, options.cache)
