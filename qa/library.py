@@ -320,7 +320,8 @@ class Library:
             length = len(self.embedder.embed_query("a test"))
         except ModelError as error:
             return Check("embedding model", False, str(error), "See the detail.")
-        detail = f"{self.embedder.fingerprint}, {length} dimensions"
+        run = embedding.runner(self.embedder, self._graphs)
+        detail = f"{self.embedder.fingerprint}, {length} dimensions, {run}"
         return Check("embedding model", True, detail)
 
     def _check_fingerprint(self) -> Check:

@@ -7,15 +7,24 @@ the default model ships with this package; another model's is made when articles
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from qa import networks
 from qa.embedding.files import ModelFiles
 from qa.embedding.full import SentenceTransformerEmbedder
 from qa.embedding.graph import GraphEmbedder
+from qa.protocols import Embedder
 from qa.settings import DEFAULT_MODEL
 
-__all__ = ["GraphEmbedder", "ModelFiles", "SentenceTransformerEmbedder", "choose", "prepare"]
+__all__ = [
+    "GraphEmbedder",
+    "ModelFiles",
+    "SentenceTransformerEmbedder",
+    "choose",
+    "prepare",
+    "runner",
+]
 
 DEFAULT_GRAPH = "embedder"
 
@@ -30,6 +39,17 @@ def choose(name: str, graphs: Path) -> GraphEmbedder | SentenceTransformerEmbedd
         return GraphEmbedder(files, networks.shipped(DEFAULT_GRAPH))
     graph = graphs / f"{files.digest}.onnx"
     return GraphEmbedder(files, graph) if graph.exists() else SentenceTransformerEmbedder(name)
+
+
+def runner(embedder: Embedder, graphs: Path) -> str:
+    """What runs a model, for people: and why not onnxruntime, where a graph could not be made."""
+    if isinstance(embedder, GraphEmbedder):
+        return "run by onnxruntime"
+    if not isinstance(embedder, SentenceTransformerEmbedder):
+        return "run by the program that uses this library"
+    about = graphs / f"{embedder.files.digest}.json"
+    failed = json.loads(about.read_text("utf-8")).get("failed") if about.exists() else None
+    return f"run by torch ({failed})" if failed else "run by torch until articles were added"
 
 
 def prepare(embedder: SentenceTransformerEmbedder, graphs: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +63,7 @@ def to_onnx(
     # One each: inputs that are the same tensor would become one input of the graph.
     examples = tuple(torch.ones((2, 16), dtype=torch.long) for _ in inputs)
     axes = {0: torch.export.Dim("rows", max=512), 1: torch.export.Dim("tokens", min=2, max=512)}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _silent("torch.onnx"):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network,
@@ -83,6 +85,18 @@ def to_onnx(
     made.graph.ClearField("metadata_props")
     made.ClearField("metadata_props")
     return made
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """The exporter warns of packages that it could use and that nothing here needs."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def without_weights(made: onnx.ModelProto, tensors: Mapping[str, Array]) -> dict[str, str]:
