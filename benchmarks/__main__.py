@@ -1,4 +1,4 @@
-"""``python -m benchmarks [startup scale adding answering guard] --data ../shared/data``
+"""``python -m benchmarks [startup scale adding answering tried guard] --data ../shared/data``
 
 Prints the tables and, where ``--out`` names the document, writes them there.
 """
@@ -10,14 +10,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import adding, answering, figures, guard, scale, startup
+from benchmarks import adding, answering, figures, guard, scale, startup, tried
 from benchmarks.figures import Row
 
 
 def main() -> None:
     """Runs what was named, or everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("which", nargs="*", help="startup, scale, adding, answering; or guard")
+    parser.add_argument(
+        "which", nargs="*", help="startup, scale, adding, answering, tried; or guard"
+    )
     parser.add_argument("--data", type=Path, help="folder with tsqa-wiki/articles.jsonl")
     parser.add_argument("--articles", type=int, default=150, help="how many of them are added")
     parser.add_argument("--sizes", type=int, nargs="+", default=scale.SIZES)
@@ -27,6 +29,7 @@ def main() -> None:
     parts: dict[str, Callable[[], list[Row]]] = {
         "startup": startup.rows,
         "scale": lambda: scale.rows(tuple(options.sizes)),
+        "tried": tried.rows,
     }
     if options.data:
         articles = options.data / "tsqa-wiki" / "articles.jsonl"

@@ -59,7 +59,7 @@ class Network:
         """
         if len(inputs) < 2:
             return [self.run(each) for each in inputs]
-        return list(_workers().map(self.run, inputs))
+        return list(_pool().map(self.run, inputs))
 
 
 def shipped(name: str) -> Path:
@@ -140,11 +140,15 @@ def tokens(ids: Sequence[int]) -> dict[str, Array]:
     return {"ids": row, "mask": np.ones_like(row)}
 
 
+def workers() -> int:
+    """The processors that this program may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 @cache
-def _workers() -> ThreadPoolExecutor:
-    affinity = getattr(os, "sched_getaffinity", None)  # the processors this program may use
-    count = len(affinity(0)) if affinity else os.cpu_count()
-    return ThreadPoolExecutor(count, thread_name_prefix="network")
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers(), thread_name_prefix="network")
 
 
 def _options() -> onnxruntime.SessionOptions:
