@@ -20,7 +20,7 @@ from qa.types import Article
 if TYPE_CHECKING:
     from qa.protocols import Vectors
 
-TEXTS = Path("corpus/practice/articles.jsonl")
+TEXTS = Path(__file__).parents[1] / "corpus" / "practice" / "articles.jsonl"
 DIMENSION, CLUSTERS, SPREAD = 384, 2000, 0.05  # like the model's; FACTS: uniform ones mislead
 PUBLISHERS, YEARS = 25, 25
 
