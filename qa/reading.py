@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qa.networks import Array
 
 WEIGHTS = "reader.safetensors"
-SHA256 = "c5cefdb855c8fb2b6ddab39100f06f2a905c67e3d48b9af7aebf13b436a06749"
+SHA256 = "689a76e15986aa763d88fed06e277cdca1c418fb1ba6bd421b6a6993a28c354b"
 QUESTION_TOKENS, TITLE_TOKENS, TEXT_TOKENS = 64, 32, 256
 NOT_READ = -20.0  # log odds of a span of no token
 SCALE = ".scale"
