@@ -57,6 +57,7 @@ class Store:
         self._turn = threading.Condition()
         self._exact: tuple[int, ExactIndex] | None = None  # and the generation it is of
         self._loading = threading.Lock()
+        self._counted = (-1, 0)  # a generation and its passages
 
     @cached_property
     def lexical(self) -> LexicalIndex:
@@ -71,7 +72,7 @@ class Store:
 
     def search(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[str, float]]:
         """Passage ids with their cosine similarity, -1 to 1, nearest first."""
-        count = self.catalog.passage_count()
+        count = self._passage_count()
         articles = self.catalog.matching(filters) if filters != Filters() else None
         if count <= EXACT_PASSAGES:
             return self._in_memory().search(vector, k, articles)
@@ -150,6 +151,15 @@ class Store:
             self.vectors.delete(gone)
             self.catalog.clear_journal(gone)
         self._seen = self.catalog.generation
+
+    def _passage_count(self) -> int:
+        """Counted once for each state of the catalog: SQLite walks through all of them."""
+        generation, count = self._counted
+        if generation != self.catalog.generation:
+            generation = self.catalog.generation
+            count = self.catalog.passage_count()
+            self._counted = generation, count
+        return count
 
     def _in_memory(self) -> ExactIndex:
         """All vectors, as the catalog has them now; only new ones are read from it."""
