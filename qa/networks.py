@@ -12,7 +12,7 @@ import mmap
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -104,8 +104,9 @@ def mapped(path: Path, prefix: str = "") -> dict[str, Array]:
     return found
 
 
+@lru_cache(maxsize=4)
 def tokenizer(folder: Path) -> Tokenizer:
-    """A model's tokenizer, which neither cuts nor pads."""
+    """A model's tokenizer, which neither cuts nor pads; one for all who use it in this process."""
     from tokenizers import Tokenizer
 
     loaded = Tokenizer.from_file(str(folder / "tokenizer.json"))
