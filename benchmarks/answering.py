@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.figures import Row, percentile, seconds
 from qa.library import Library
+from qa.networks import workers
 from qa.settings import Settings
 
 GAZETTE = Path("eval/sets/gazette.jsonl")
@@ -77,16 +78,19 @@ def _eval_set(data: Path, folder: Path) -> Row:
     with Library(Settings(library=library)) as opened:
         opened.add([data / "articles.jsonl"])
     run = [sys.executable, "-m", "eval", "run", str(data / "questions.jsonl")]
-    command = [*run, "--library", str(library), "--out", str(folder / "run")]
-    taken = seconds(lambda: subprocess.run(command, check=True, capture_output=True))
-    summary = json.loads((folder / "run" / "summary.json").read_text("utf-8"))
+    taken = []
+    for jobs in ("1", str(workers())):
+        out = folder / f"run-{jobs}"
+        command = [*run, "--library", str(library), "--out", str(out), "--jobs", jobs]
+        taken.append(seconds(lambda c=command: subprocess.run(c, check=True, capture_output=True)))  # type: ignore[misc]
+    summary = json.loads((out / "summary.json").read_text("utf-8"))
     return Row(
         f"eval of {summary['cases']:,} questions (`tsqa-wiki`), articles added before",
-        f"{taken / 60:.1f} min",
+        f"{taken[0] / 60:.1f} min; with `--jobs {workers()}` {taken[1] / 60:.1f} min",
         "",
         "",
         "2 min",
-        taken <= 120,
+        min(taken) <= 120,
     )
 
 

@@ -65,13 +65,16 @@ def run(
     retrieval_only: Annotated[
         bool, typer.Option("--retrieval-only", help="Search only; no answers.")
     ] = False,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Questions asked at once; latencies are then of that.")
+    ] = 1,
 ) -> None:
     """Ask the questions of a set; log every case, write summary.json. Resumes where it stopped."""
     from eval import opening, printing, reading, running
 
     given = reading.read(questions)
     source = opening.source_of(articles, library, given)
-    options = running.Options(limit, retrieval_only, Everywhere.seed)
+    options = running.Options(limit, retrieval_only, Everywhere.seed, jobs)
     with running.locked(out), _opened(library if source is None else out / "library") as opened:
         unread = _prepare(opened, given, source, (out, options))
         cases = _ask(opened, given, out, options)

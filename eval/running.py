@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +26,15 @@ OnCase = Callable[[Case], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a set is run. ``seed`` is for generators that draw; the default one does not."""
+    """How a set is run. ``seed`` is for generators that draw; the default one does not.
+
+    With several ``jobs`` questions are asked at once, and each waits for the others' work, too.
+    """
 
     limit: int | None = None
     retrieval_only: bool = False
     seed: int = 0
+    jobs: int = 1
 
 
 @contextmanager
@@ -84,9 +89,8 @@ def run(
     if left:
         library.search("warm-up", 1)  # loads the model, which is no part of anyone's latency
     asker = _Asker(library, options)
-    with path.open("ab") as file:
-        for question in left:
-            record = asker.ask(question)
+    with path.open("ab") as file, _records(asker, left, options.jobs) as records:
+        for record in records:
             log.append(file, record)
             cases.append(log.case_of(record))
             on_case(cases[-1])
@@ -112,8 +116,21 @@ def missing_evidence(questions: Iterable[Question], ids: set[str]) -> list[str]:
     return sorted({key for q in questions for key in q.evidence_ids if key not in ids})
 
 
+@contextmanager
+def _records(asker: _Asker, questions: Sequence[Question], jobs: int) -> Iterator[Iterator[Record]]:
+    """One for each question, in their order, however many are asked at once."""
+    if jobs == 1:
+        yield map(asker.ask, questions)
+        return
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        yield pool.map(asker.ask, questions)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 class _Asker:
-    """Asks one question after the other and writes down all that can be seen."""
+    """Asks questions and writes down all that can be seen."""
 
     def __init__(self, library: Askable, options: Options) -> None:
         self._library = library

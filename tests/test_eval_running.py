@@ -74,6 +74,22 @@ def test_a_case_reads_back_as_it_was(tmp_path: Path) -> None:
     assert cases[1].error
 
 
+def test_several_at_once_are_logged_the_same(tmp_path: Path) -> None:
+    run(tmp_path / "one")
+    run(tmp_path / "many", jobs=3)
+    one, many = (list(log.records(tmp_path / name / log.CASES)) for name in ("one", "many"))
+    assert without_timings(many) == without_timings(one)
+
+
+def test_a_library_that_fails_ends_a_run_with_several_at_once(tmp_path: Path) -> None:
+    class Gone(SharedWords):
+        def search(self, *_: Any, **__: Any) -> list[Hit]:
+            raise LibraryError("The library is gone.")
+
+    with pytest.raises(LibraryError):
+        run(tmp_path, Gone(ARTICLES), jobs=3)
+
+
 def test_the_same_again_but_for_timings(tmp_path: Path) -> None:
     for name in ("one", "two"):
         run(tmp_path / name)
