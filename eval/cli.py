@@ -54,7 +54,7 @@ def everywhere(
 
 
 @app.command(epilog=EVERYWHERE)
-def run(
+def run(  # noqa: PLR0913, PLR0917  options of a command line, not a call
     questions: Annotated[Path, typer.Argument(metavar="QUESTIONS")],
     out: Annotated[Path, typer.Option(metavar="RUN_DIR", help="Folder of the run.")],
     articles: Annotated[
