@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from qa.networks import Array
 
 WEIGHTS = "reader.safetensors"
-SHA256 = "689a76e15986aa763d88fed06e277cdca1c418fb1ba6bd421b6a6993a28c354b"
+SHA256 = "ce531e83707db0eee7ebd19a0eb13d722596d2981128572f9294b78f2cfea3fb"
 QUESTION_TOKENS, TITLE_TOKENS, TEXT_TOKENS = 64, 32, 256
 NOT_READ = -20.0  # log odds of a span of no token
 SCALE = ".scale"
