@@ -9,11 +9,11 @@ normalisation, arXiv 1710.10723). Words of the question are hidden at random, si
 written beside a text share more words with it than real ones do.
 
 The committed weights are a mean (``--mean``; arXiv 1803.05407) of those after five legs, each going
-on from what the earlier ones gave (``--start``, one epoch, rates about 1.2e-4, the head's five times
-that): two over all sets and the first 390 practice articles (shares 0.03 each), one on the next 180
-(0.06), one on the next 336 (0.28), one on the last 312 (0.6), each of the later ones with as many
+on from what the earlier ones gave (``--start``, one epoch, rates about 1.2e-4, five times that for
+the head): two over all sets and the first 390 practice articles (shares 0.03 each), one on the next
+180 (0.06), one on the next 336 (0.28), one on the last 312 (0.6), the later ones with about as many
 questions drawn from what went before. Means find more in articles of which nothing was learned than
-any of their parts; which, was chosen on held-out practice, ``squad2-halfdev`` and ``clapnq-dev``.
+their parts; which, was chosen on held-out practice, ``squad2-halfdev`` and ``clapnq-dev``.
 
 Layers and gradients are bfloat16, the weights that add up small steps single precision. About 50
 minutes on two cores that multiply bfloat16 themselves, several hours on others. With glibc, ask it
