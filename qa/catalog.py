@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from qa.dates import day_number, day_range
 from qa.errors import LibraryError
+from qa.exact import Owner
 from qa.types import Article, Filters, Listing, Passage
 
 if TYPE_CHECKING:
@@ -153,12 +154,10 @@ class Catalog:
         rows = self._query(f"SELECT id FROM articles WHERE {' AND '.join(parts)}", values)
         return {row[0] for row in rows}
 
-    def owners(self, articles: Collection[str] | None = None) -> list[tuple[str, str]]:
-        """Each passage's id with its article's, of these articles or of all."""
-        if articles is None:
-            return cast("list[tuple[str, str]]", self._query("SELECT id, article_id FROM passages"))
-        query = "SELECT id, article_id FROM passages WHERE article_id IN"
-        return cast("list[tuple[str, str]]", self._select(query, list(articles)))
+    def owners(self) -> list[Owner]:
+        """Of all passages."""
+        rows = self._query("SELECT id, article_id, embedding_hash FROM passages")
+        return [Owner(*row) for row in rows]
 
     def article(self, article_id: str) -> Article | None:
         found = self.articles([article_id])
@@ -239,28 +238,25 @@ class Catalog:
         )
         return {row[0]: np.frombuffer(row[1], dtype=np.float32) for row in rows}
 
-    def vectors_of(
-        self, articles: Collection[str] | None = None
-    ) -> tuple[list[tuple[str, str]], Vectors]:
-        """The passages' ids with their articles', of these articles or of all; and their vectors
-        in the same order."""
+    def vectors_of(self, articles: Collection[str] | None = None) -> tuple[list[Owner], Vectors]:
+        """The vectors of these articles' passages, or of all, and whose they are."""
         import numpy as np
 
         if articles is not None:
             joined = "passages JOIN embeddings ON embedding_hash = hash WHERE article_id IN"
-            rows = self._select(f"SELECT id, article_id, vector FROM {joined}", list(articles))
-            numbers = np.frombuffer(b"".join(row[2] for row in rows), dtype=np.float32)
+            columns = "id, article_id, embedding_hash, vector"
+            rows = self._select(f"SELECT {columns} FROM {joined}", list(articles))
+            numbers = np.frombuffer(b"".join(row[3] for row in rows), dtype=np.float32)
             shape = len(rows), len(numbers) // max(1, len(rows))
-            return [(row[0], row[1]) for row in rows], numbers.reshape(shape)
+            return [Owner(*row[:3]) for row in rows], numbers.reshape(shape)
         # Each table from end to end, and joined here: SQLite would look up one row after the other.
         stored = self._query("SELECT hash, vector FROM embeddings")
         places = {row[0]: place for place, row in enumerate(stored)}
         numbers = np.frombuffer(b"".join(row[1] for row in stored), dtype=np.float32)
         vectors = numbers.reshape(len(stored), len(numbers) // max(1, len(stored)))
         del stored
-        passages = self._query("SELECT id, article_id, embedding_hash FROM passages")
-        known = [row for row in passages if row[2] in places]
-        return [(row[0], row[1]) for row in known], vectors[[places[row[2]] for row in known]]
+        known = [owner for owner in self.owners() if owner.embedded in places]
+        return known, vectors[[places[owner.embedded] for owner in known]]
 
     def every_passage(self, batch: int) -> Iterator[list[tuple[Passage, Article]]]:
         """All passages, with their articles, in batches in the order of their ids."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,20 +12,28 @@ if TYPE_CHECKING:
     from qa.protocols import Vectors
 
 
-class ExactIndex:
-    """One state of a library's vectors; a new state is made of the one before.
+class Owner(NamedTuple):
+    """Whose vector it is, and the hash of what was embedded: under a new title, another text."""
 
-    ``owners`` are passage ids with their article's id; ``rows`` their vectors, in the same order.
+    passage: str
+    article: str
+    embedded: bytes
+
+
+class ExactIndex:
+    """One state of a library's vectors, ``rows`` in the order of their ``owners``.
+
+    A new state is made of the one before.
     """
 
-    def __init__(self, owners: Sequence[tuple[str, str]], rows: Vectors) -> None:
+    def __init__(self, owners: Sequence[Owner], rows: Vectors) -> None:
         import numpy as np
 
         self._owners = list(owners)
         self._rows = rows
         self._articles: dict[str, list[int]] = {}
-        for row, (_, article) in enumerate(self._owners):
-            self._articles.setdefault(article, []).append(row)
+        for row, owner in enumerate(self._owners):
+            self._articles.setdefault(owner.article, []).append(row)
         self._all = np.arange(len(self._owners))
 
     def __len__(self) -> int:
@@ -44,25 +52,23 @@ class ExactIndex:
         few = len(rows) * 4 < len(self._all)
         cosines = self._rows[rows] @ vector if few else (self._rows @ vector)[rows]
         near = np.argpartition(-cosines, k)[:k] if k < len(rows) else np.arange(len(rows))
-        found = [(self._owners[rows[at]][0], float(cosines[at])) for at in near]
+        found = [(self._owners[rows[at]].passage, float(cosines[at])) for at in near]
         return sorted(found, key=lambda each: (-each[1], each[0]))
 
-    def missing(self, owners: Iterable[tuple[str, str]]) -> list[str]:
+    def missing(self, owners: Iterable[Owner]) -> list[str]:
         """Those of the passages whose vectors this state has not got."""
-        known = {passage for passage, _ in self._owners}
-        return [passage for passage, _ in owners if passage not in known]
+        known = set(self._owners)
+        return [owner.passage for owner in owners if owner not in known]
 
-    def renewed(
-        self, owners: Sequence[tuple[str, str]], vectors: Mapping[str, Vectors]
-    ) -> ExactIndex:
+    def renewed(self, owners: Sequence[Owner], vectors: Mapping[str, Vectors]) -> ExactIndex:
         """The state with just these passages; ``vectors`` are those that are new."""
         import numpy as np
 
-        places = {passage: row for row, (passage, _) in enumerate(self._owners)}
-        stay = [owner for owner in owners if owner[0] in places]
-        come = [owner for owner in owners if owner[0] not in places and owner[0] in vectors]
-        parts = [self._rows[[places[passage] for passage, _ in stay]]] if stay else []
-        parts += [np.stack([vectors[passage] for passage, _ in come])] if come else []
+        places = {owner: row for row, owner in enumerate(self._owners)}
+        stay = [owner for owner in owners if owner in places]
+        come = [owner for owner in owners if owner not in places and owner.passage in vectors]
+        parts = [self._rows[[places[owner] for owner in stay]]] if stay else []
+        parts += [np.stack([vectors[owner.passage] for owner in come])] if come else []
         return ExactIndex(stay + come, np.concatenate(parts) if parts else self._rows[:0])
 
     def _rows_of(self, articles: Collection[str]) -> NDArray[np.intp]:

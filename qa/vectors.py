@@ -116,9 +116,6 @@ class VectorIndex:
         pairs = zip(found["ids"], vectors, strict=False)
         return {key: np.asarray(row, dtype=np.float32) for key, row in pairs if row is not None}
 
-    def count(self) -> int:
-        return int(self._collection.count())
-
     def ids(self) -> set[str]:
         """The ids of all passages in the index."""
         return set(self._collection.get(include=[])["ids"])

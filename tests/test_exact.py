@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.exact import ExactIndex
+from qa.exact import ExactIndex, Owner
 from qa.library import Library
 from qa.settings import Settings
 from qa.testing import WordEmbedder
@@ -24,9 +25,9 @@ def vectors(count: int, seed: int = 0) -> Vectors:
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
 
 
-def owners(count: int) -> list[tuple[str, str]]:
+def owners(count: int) -> list[Owner]:
     """Passages p0, p1, ... of articles a0, a1, a2 by turns."""
-    return [(f"p{n}", f"a{n % 3}") for n in range(count)]
+    return [Owner(f"p{n}", f"a{n % 3}", b"%d" % n) for n in range(count)]
 
 
 @given(st.integers(0, 40), st.integers(1, 50), st.sets(st.sampled_from(["a0", "a1", "a2", "a9"])))
@@ -36,7 +37,7 @@ def test_the_nearest_of_the_wanted_articles_are_found(count: int, k: int, wanted
     for articles in (None, wanted):
         expected = sorted(
             (-float(row @ query), passage)
-            for (passage, article), row in zip(owners(count), rows, strict=True)
+            for (passage, article, _), row in zip(owners(count), rows, strict=True)
             if articles is None or article in articles
         )[:k]
         found = index.search(query, k, articles)
@@ -65,8 +66,9 @@ def test_a_renewed_index_is_like_one_made_anew(before: set[int], after: set[int]
 
 def test_of_equal_passages_the_order_does_not_depend_on_what_came_first() -> None:
     row = vectors(1)
-    one = ExactIndex([("b", "x"), ("a", "y")], np.concatenate([row, row]))
-    other = ExactIndex([("a", "y"), ("b", "x")], np.concatenate([row, row]))
+    both = [Owner("b", "x", b"1"), Owner("a", "y", b"1")]
+    one = ExactIndex(both, np.concatenate([row, row]))
+    other = ExactIndex(both[::-1], np.concatenate([row, row]))
     assert one.search(row[0], 2) == other.search(row[0], 2)
 
 
@@ -82,3 +84,16 @@ def test_what_another_process_adds_and_removes_is_seen(library: Library) -> None
     with Library(Settings(library=library.path), embedder=WordEmbedder()) as other:
         other.remove(["kite"])
     assert all(hit.article.id != "kite" for hit in library.search("a kite over the dunes"))
+
+
+def test_a_passage_under_a_new_title_gets_its_new_vector(library: Library) -> None:
+    """Its id is that of its words, which have not changed; what is embedded has."""
+    query = WordEmbedder().embed_query("Zeppelins over Tellin")
+    before = dict(library._store.search(query, 50, Filters()))
+    with Library(Settings(library=library.path), embedder=WordEmbedder()) as other:
+        harbour = other.article("harbour")
+        other.add([replace(harbour, title="Zeppelins over Tellin")])
+    library.search("zeppelins")
+    after = dict(library._store.search(query, 50, Filters()))
+    first = library.passages("harbour")[0].id
+    assert after[first] > before[first] + 0.1
