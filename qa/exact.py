@@ -31,9 +31,9 @@ class ExactIndex:
 
         self._owners = list(owners)
         self._rows = rows
-        self._articles: dict[str, list[int]] = {}
-        for row, owner in enumerate(self._owners):
-            self._articles.setdefault(owner.article, []).append(row)
+        self._articles: dict[str, int] = {}
+        numbers = [self._articles.setdefault(o.article, len(self._articles)) for o in self._owners]
+        self._article_of = np.array(numbers, dtype=np.intp)
         self._all = np.arange(len(self._owners))
 
     def __len__(self) -> int:
@@ -74,5 +74,6 @@ class ExactIndex:
     def _rows_of(self, articles: Collection[str]) -> NDArray[np.intp]:
         import numpy as np
 
-        found = [row for key in articles for row in self._articles.get(key, ())]
-        return np.array(sorted(found), dtype=np.intp)
+        wanted = np.zeros(len(self._articles), dtype=bool)
+        wanted[[self._articles[key] for key in articles if key in self._articles]] = True
+        return np.flatnonzero(wanted[self._article_of])

@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -42,7 +42,7 @@ EXACT_PASSAGES = 30_000
 # Chroma's filters are slower than comparing with all. In larger libraries, so many passages that a
 # filter leaves are read from the catalog; or all are held in memory, where that is not too much.
 FILTERED_PASSAGES = 2_000
-FILTERED_IN_MEMORY = 200_000
+FILTERED_IN_MEMORY = 500_000
 UNFOUND_SHARE = 0.1  # the index is approximate; more than this is damage
 
 
@@ -78,7 +78,7 @@ class Store:
             return self._in_memory().search(vector, k, articles)
         if articles is None:
             return self.vectors.search(vector, k, filters)
-        if self.catalog.passage_count(articles) <= FILTERED_PASSAGES:
+        if self._few(articles):
             return ExactIndex(*self.catalog.vectors_of(articles)).search(vector, k)
         if count <= FILTERED_IN_MEMORY:
             return self._in_memory().search(vector, k, articles)
@@ -151,6 +151,11 @@ class Store:
             self.vectors.delete(gone)
             self.catalog.clear_journal(gone)
         self._seen = self.catalog.generation
+
+    def _few(self, articles: Collection[str]) -> bool:
+        if len(articles) > FILTERED_PASSAGES:  # an article has a passage, or is not found at all
+            return False
+        return self.catalog.passage_count(articles) <= FILTERED_PASSAGES
 
     def _passage_count(self) -> int:
         """Counted once for each state of the catalog: SQLite walks through all of them."""
