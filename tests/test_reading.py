@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -44,6 +45,12 @@ def page(text: str, title: str = "") -> Page:
     """A page whose sentences end with full stops."""
     spans = tuple((found.start(), found.end()) for found in re.finditer(r"[^. ][^.]*\.", text))
     return Page(title, text, spans)
+
+
+def whole(article: dict[str, Any]) -> Page:
+    """A page that is a whole article, in its sentences."""
+    units = [u for u in split(article["text"], "en") if u.kind != "heading"]
+    return Page(article["title"], article["text"], tuple((u.start, u.end) for u in units))
 
 
 class TestTheRealOne(ReaderContract):
@@ -89,11 +96,10 @@ def test_more_than_half_of_the_answers_in_articles_it_never_saw_are_found() -> N
     right = 0
     for q in asked[::12]:
         article = articles[q["evidence_ids"][0]]
-        units = [u for u in split(article["text"], "en") if u.kind != "heading"]
-        shown = Page(article["title"], article["text"], tuple((u.start, u.end) for u in units))
+        shown = whole(article)
         (odds,) = MiniLMReader().read(q["question"], [shown])
-        best = units[odds.index(max(odds))]
-        right += article["text"][best.start : best.end] in q["evidence_spans"]
+        start, end = shown.spans[odds.index(max(odds))]
+        right += article["text"][start:end] in q["evidence_spans"]
     assert right / len(asked[::12]) > 0.5  # chance: about 1 in 16
 
 
@@ -204,17 +210,24 @@ def test_missing_or_changed_weights_are_an_error_that_says_what_to_do(
 
 
 def test_numbers_and_bytes_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a processor without exact products of bytes gets, against what others get."""
-    questions = ["Why is the footbridge closed?", "Who leads the works?", "How long?", "A price?"]
-    in_bytes = [MiniLMReader().read(question, [NOTICE])[0] for question in questions]
+    """What a processor without exact products of bytes gets, against what others get.
+
+    Over all sentences of 40 articles: one question alone can be off by a whole unit.
+    """
+    articles = {a["id"]: a for a in practice("articles.jsonl")}
+    asked = [q for q in practice("questions.jsonl") if q["answerable"]][::231]
+    pages = [(q["question"], whole(articles[q["evidence_ids"][0]])) for q in asked]
+    in_bytes = [MiniLMReader().read(question, [shown])[0] for question, shown in pages]
     monkeypatch.setattr(networks, "multiplies_bytes_exactly", lambda: False)
     reading.load.cache_clear()
-    in_numbers = [MiniLMReader().read(question, [NOTICE])[0] for question in questions]
+    in_numbers = [MiniLMReader().read(question, [shown])[0] for question, shown in pages]
     reading.load.cache_clear()
+    assert len(pages) >= 40
     assert in_bytes != in_numbers
-    for one, other in zip(in_bytes, in_numbers, strict=True):
-        assert one.index(max(one)) == other.index(max(other))
-        assert max(one) == pytest.approx(max(other), abs=1.0)
+    pairs = list(zip(in_bytes, in_numbers, strict=True))
+    same = [one.index(max(one)) == other.index(max(other)) for one, other in pairs]
+    assert sum(same) / len(same) > 0.85
+    assert np.corrcoef(np.concatenate(in_bytes), np.concatenate(in_numbers))[0, 1] > 0.98
 
 
 def test_the_graph_is_the_network_that_was_trained() -> None:

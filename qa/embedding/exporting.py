@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OPSET = 20
 SAME = 0.9999  # cosine of the two vectors of a text
-LARGE = 256  # numbers; a smaller constant stays in the graph
+LARGE = 256  # numbers; a smaller constant stays in the graph, unless it has a tensor's name
 _SAMPLES = (
     "The bridge reopens in May.",
     "x",
@@ -114,7 +114,8 @@ def without_weights(made: onnx.ModelProto, tensors: Mapping[str, Array]) -> dict
     found, turned = {}, []
     for weight in made.graph.initializer:
         value = numpy_helper.to_array(weight)
-        same = by_content.get(_key(value)) if value.size >= LARGE else None
+        counts = value.size >= LARGE or weight.name in tensors
+        same = by_content.get(_key(value)) if counts else None
         if same is None:
             continue
         name, transposed = same
