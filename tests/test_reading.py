@@ -214,6 +214,8 @@ def test_numbers_and_bytes_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Over all sentences of 40 articles: one question alone can be off by a whole unit.
     """
+    if not networks.multiplies_bytes_exactly():
+        pytest.skip("this processor multiplies bytes inexactly, so the reader uses numbers anyway")
     articles = {a["id"]: a for a in practice("articles.jsonl")}
     asked = [q for q in practice("questions.jsonl") if q["answerable"]][::231]
     pages = [(q["question"], whole(articles[q["evidence_ids"][0]])) for q in asked]
