@@ -139,7 +139,6 @@ class _Run:
     hashes: dict[str, str] = field(default_factory=dict)
     failed: list[Failure] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
-    removed: list[ArticleChange] = field(default_factory=list)
     moved: dict[str, tuple[str, str]] = field(default_factory=dict)
     files: dict[tuple[str, bytes], dict[str, str]] = field(default_factory=dict)
     records: list[ArticleRecord] = field(default_factory=list)
