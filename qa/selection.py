@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -34,6 +34,7 @@ from qa.questions import (
     read,
     typed,
 )
+from qa.related import NEAR, kinship, opposites
 from qa.sentences import Unit, split
 from qa.types import Hit, Page
 
@@ -41,7 +42,6 @@ MOST_SENTENCES = 3
 SMALL_LIBRARY = 50  # added to the passage count: two passages must not decide which word is rare
 LOOK_BACK = 500  # characters in which a lead, or the sentence before a passage, is sought
 COSINES = 0.4, 0.7  # beyond these a cosine says no more; another model's may lie elsewhere
-NEAR, FAR = 0.8, 0.5  # how much a related word counts where the word itself counts 1
 
 
 Key = tuple[str, int]  # the article's id and where the candidate starts
@@ -269,41 +269,6 @@ def weigh(question: Question, statistics: TermStatistics) -> Weighted:
     return Weighted(question, share, unknown, 2.2 * sum(rare) or 1.0)
 
 
-def kinship(term: str, stems: Iterable[str]) -> float:
-    """1 where the stems hold the term itself, 0.8 for a near relative of it, 0.5 for a far one."""
-    near, far = _kin()
-    if term in stems:
-        return 1.0
-    if not near.get(term, _NOTHING).isdisjoint(stems):
-        return NEAR
-    return 0.0 if far.get(term, _NOTHING).isdisjoint(stems) else FAR
-
-
-_NOTHING: frozenset[str] = frozenset()
-_Table = Mapping[str, frozenset[str]]
-
-
-@lru_cache(maxsize=1)
-def _kin() -> tuple[_Table, _Table]:
-    tables = json.loads(files("qa").joinpath("related.json").read_text("utf-8"))
-    return _both_ways(tables["near"]), _both_ways(tables["far"])
-
-
-@lru_cache(maxsize=1)
-def _opposites() -> _Table:
-    return _both_ways(model()["opposites"])
-
-
-def _both_ways(listed: Mapping[str, str]) -> _Table:
-    """A table that names each pair of stems once, made symmetric."""
-    found: dict[str, set[str]] = {}
-    for one, others in listed.items():
-        for other in others.split():
-            found.setdefault(one, set()).add(other)
-            found.setdefault(other, set()).add(one)
-    return {one: frozenset(others) for one, others in found.items()}
-
-
 # -- sentences and what surrounds them ------------------------------------------------------------
 
 _ITEM = re.compile(r"(?:[-*+•–]|\d{1,2}[.)])\s")
@@ -484,7 +449,7 @@ def _superlatives(text: str) -> frozenset[str]:
 
 def _is_denied(term: str, stems: frozenset[str]) -> bool:
     """Whether an opposite of a term stands there: an antonym, or it with or without "un-"."""
-    if not _opposites().get(term, _NOTHING).isdisjoint(stems):
+    if not opposites(term).isdisjoint(stems):
         return True
     bare = {term.removeprefix(p) for p in _DENYING if term.startswith(p) and len(term) > 6}
     return not stems.isdisjoint(bare | {p + term for p in _DENYING if len(term) > 4})

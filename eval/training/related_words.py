@@ -124,12 +124,11 @@ def main() -> None:
     for name in ("train", "data", "wordnet"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("qa/related.json"))
-    parser.add_argument("--selection", type=Path, default=Path("qa/selection.json"))
     options = parser.parse_args()
     texts = _texts(options.train, options.data)
     chosen = vocabulary(texts, tagged_words(options.wordnet))
     near, far = embedded_pairs(chosen, wordnet_pairs(options.wordnet))
-    listed = json.loads(options.selection.read_text("utf-8"))["opposites"]
+    listed = json.loads(options.out.read_text("utf-8"))["opposites"]
     opposed = {(min(a, b), max(a, b)) for a, others in listed.items() for b in others.split()}
     provenance = {
         "what": "Pairs of stems of words that are akin, each named once. near: cosine from "
@@ -140,7 +139,8 @@ def main() -> None:
         "command": "python -m eval.training.related_words --train ../shared/train "
         "--data ../shared/data --wordnet DICT",
     }
-    content = {"provenance": provenance, "near": _once(near - opposed), "far": _once(far - opposed)}
+    content = {"provenance": provenance, "opposites": listed}
+    content |= {"near": _once(near - opposed), "far": _once(far - opposed)}
     options.out.write_text(json.dumps(content, indent=0, ensure_ascii=False) + "\n", "utf-8")
     print(len(chosen), "words", len(near), "near", len(far), "far")
 
