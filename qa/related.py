@@ -27,6 +27,11 @@ def opposites(term: str) -> frozenset[str]:
     return _table("opposites").get(term, _NOTHING)
 
 
+def is_common(term: str) -> bool:
+    """Whether the stem is one of a word with relatives here: a word of the language, no name."""
+    return term in _table("near") or term in _table("far")
+
+
 @lru_cache(maxsize=3)
 def _table(name: str) -> _Table:
     """A table names each pair of stems once; here it holds it both ways."""

@@ -1,0 +1,402 @@
+"""Numbers, dates, names and quoted words in a text, in forms that can be compared.
+
+English. What is not recognised is no fact here and counts as plain words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from qa.questions import MONTHS, STOP_WORDS, listed, stem, words
+
+_SMALL = {
+    name: value
+    for value, name in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+        "fifteen sixteen seventeen eighteen nineteen".split()
+    )
+}
+_TENS = {
+    name: 10 * value
+    for value, name in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+}
+_MAGNITUDES = {
+    "hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12,
+    "k": 1e3, "m": 1e6, "mn": 1e6, "bn": 1e9, "tn": 1e12, "dozen": 12.0,
+}  # fmt: skip
+_FRACTIONS = {"half": 0.5, "third": 1 / 3, "thirds": 1 / 3, "quarter": 0.25, "quarters": 0.25}
+_ORDINALS = {
+    name: value
+    for value, name in enumerate(
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
+        "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth "
+        "twentieth".split(),
+        1,
+    )
+}
+_COUNTS = {"once": 1.0, "twice": 2.0, "thrice": 3.0, "double": 2.0, "doubled": 2.0, "triple": 3.0,
+           "tripled": 3.0, "couple": 2.0, "pair": 2.0}  # fmt: skip
+_SIGNS = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "%": "percent", "°": "degree"}
+_UNITS: dict[str, str] = {
+    form: name for name, forms in (line.split(":") for line in """
+percent:percent per_cent pct|point:percentage_point percentage_points
+second:second seconds sec secs|minute:minute minutes min mins|hour:hour hours hr hrs
+day:day days|week:week weeks|month:month months|year:year years|decade:decade decades
+century:century centuries|millimetre:mm millimetre millimetres millimeter millimeters
+centimetre:cm centimetre centimetres centimeter centimeters
+metre:m metre metres meter meters|kilometre:km kms kilometre kilometres kilometer kilometers
+mile:mile miles|foot:foot feet ft|inch:inch inches|yard:yard yards
+gram:g gram grams|kilogram:kg kilo kilos kilogram kilograms|tonne:tonne tonnes ton tons
+pound:pound pounds lb lbs|ounce:ounce ounces|litre:litre litres liter liters|gallon:gallon gallons
+hectare:hectare hectares|acre:acre acres|degree:degree degrees|celsius:celsius|fahrenheit:fahrenheit
+dollar:dollar dollars usd|euro:euro euros eur|cent:cent cents|penny:penny pence
+crown:crown crowns|yen:yen|franc:franc francs|mark:mark marks|rupee:rupee rupees
+knot:knot knots|mph:mph|watt:watt watts|kilowatt:kw kilowatt kilowatts|megawatt:mw megawatt megawatts
+gigawatt:gw gigawatt gigawatts|hertz:hz hertz|byte:byte bytes|megabyte:mb megabyte megabytes
+gigabyte:gb gigabyte gigabytes""".strip().replace("\n", "|").split("|")) for form in forms.split()
+}  # fmt: skip
+_NUMBER = re.compile(
+    r"(?:(?P<sign>[$€£¥])\s?)?(?<![\w.,])(?P<digits>\d{1,3}(?:[,\u00a0\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+    r"(?P<tail>st\b|nd\b|rd\b|th\b|s\b|k\b|m\b|mn\b|bn\b|tn\b)?(?P<mark>\s?[%°])?",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_APPROXIMATE = re.compile(
+    r"\b(?:about|around|approximately|roughly|nearly|almost|some|over|more than|under|less than|"
+    r"at least|at most|up to|fewer than|close to|just)\s*(?:the\s)?[$€£¥]?$",
+    re.IGNORECASE,
+)
+_ROUNDING = 0.05  # "about 300" for 312
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with what it counts, where that is a known unit.
+
+    ``kind``: ``number``, ``ordinal`` or ``clock``. ``start``, ``end``: its place, unit included.
+    """
+
+    value: float
+    unit: str
+    kind: str
+    start: int
+    end: int
+    approximate: bool = False
+
+
+class Date(NamedTuple):
+    """A year, a month, a day or what is known of them; 0 where it is not told."""
+
+    year: int
+    month: int
+    day: int
+
+
+# -- numbers --------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1 << 12)
+def quantities(text: str) -> tuple[Quantity, ...]:
+    """Every number that is no part of a date, in order."""
+    taken = [(start, end) for _, start, end in _dated(text)]
+    found = [*_numerals(text), *_number_words(text)]
+    return tuple(
+        q
+        for q in sorted(found, key=lambda q: q.start)
+        if not any(start < q.end and q.start < end for start, end in taken)
+    )
+
+
+def _numerals(text: str) -> list[Quantity]:
+    found = []
+    clocks = list(_CLOCK.finditer(text))
+    for match in clocks:
+        hour = int(match["hour"]) % 12 if match["half"] else int(match["hour"])
+        hour += 12 if (match["half"] or "").lower() == "p" else 0
+        value = hour + int(match["minute"] or match["minute24"] or 0) / 100
+        found.append(Quantity(value, "", "clock", *match.span()))
+    for match in _NUMBER.finditer(text):
+        if any(c.start() < match.end() and match.start() < c.end() for c in clocks):
+            continue
+        tail = (match["tail"] or "").lower()
+        value = float(re.sub("[,\u00a0\u202f]", "", match["digits"]))
+        if tail in {"st", "nd", "rd", "th"}:
+            found.append(Quantity(value, "", "ordinal", *match.span()))
+            continue
+        metre = tail == "m" and not match["sign"]
+        value *= 1.0 if metre else _MAGNITUDES.get(tail, 1.0)
+        mark = _SIGNS.get((match["mark"] or match["sign"] or "").strip(), "")
+        found.append(_with_unit(text, value, mark or ("metre" if metre else ""), match))
+    return found
+
+
+_CLOCK = re.compile(
+    r"(?<![\d.:,])(?P<hour>[01]?\d|2[0-3])(?:"
+    r"(?:[:.](?P<minute>[0-5]\d))?\s?(?P<half>[ap])\.?m\b\.?|:(?P<minute24>[0-5]\d)\b(?!:))",
+    re.IGNORECASE,
+)
+
+
+def _with_unit(text: str, value: float, unit: str, match: re.Match[str]) -> Quantity:
+    """The magnitude and the unit that stand behind a number; "two-year-old" has them hyphenated."""
+    end = match.end()
+    for _ in range(3):
+        following = re.match(r"[\s-]+(per cent|percentage points?|[^\W\d_]+)", text[end : end + 40])
+        if not following:
+            break
+        word = following[1].lower().replace(" ", "_")
+        if word in _MAGNITUDES and (len(word) > 1):
+            value *= _MAGNITUDES[word]
+        elif word in _UNITS and not unit:
+            unit = _UNITS[word]
+        elif word not in _UNITS:
+            break
+        end += following.end()
+    near = _APPROXIMATE.search(text[max(0, match.start() - 24) : match.start()]) is not None
+    return Quantity(value, unit, "number", match.start(), end, near)
+
+
+def _number_words(text: str) -> list[Quantity]:
+    """Numbers written out: "three hundred and twelve", "twenty-five", "a third", "half"."""
+    found: list[Quantity] = []
+    tokens = list(_WORD.finditer(text))
+    at = 0
+    while at < len(tokens):
+        run, value, ordinal = _written(text, tokens, at)
+        if not run:
+            at += 1
+            continue
+        last = tokens[at + run - 1]
+        if ordinal:
+            found.append(Quantity(value, "", "ordinal", tokens[at].start(), last.end()))
+        else:
+            span = re.compile(".*", re.DOTALL).match(text, tokens[at].start(), last.end())
+            assert span is not None  # it matches everything
+            found.append(_with_unit(text, value, "", span))
+        at += run
+    return found
+
+
+def _written(text: str, tokens: list[re.Match[str]], at: int) -> tuple[int, float, bool]:
+    """How many tokens from ``at`` make up a number, its value, and whether it is an ordinal."""
+    word = tokens[at].group().lower()
+    before = tokens[at - 1].group().lower() if at else ""
+    if word in _ORDINALS and not (word == "second" and before in {"a", "per", "one"}):
+        third = word in {"third", "quarter"} and before in {"a", "one", "the"}
+        if not third or before == "the":
+            return 1, float(_ORDINALS[word]), True
+    if word in _FRACTIONS:
+        return 1, _FRACTIONS[word], False
+    if word in _COUNTS:
+        return 1, _COUNTS[word], False
+    if word in {"dozens", "hundreds", "thousands", "millions", "billions"}:
+        return 0, 0.0, False
+    total = current = 0.0
+    run = 0
+    while at + run < len(tokens):
+        name = tokens[at + run].group().lower()
+        if run and not re.fullmatch(
+            r"[\s-]+", text[tokens[at + run - 1].end() : tokens[at + run].start()]
+        ):
+            break
+        if name in _SMALL and not (name == "one" and not run and not _counts(tokens, at)):
+            current += _SMALL[name]
+        elif name in _TENS:
+            current += _TENS[name]
+        elif name in _MAGNITUDES and len(name) > 2 and (run or before in {"a", "one"}):
+            scaled = (current or 1.0) * _MAGNITUDES[name]
+            total, current = (total, scaled) if name == "hundred" else (total + scaled, 0.0)
+        elif name in _FRACTIONS and run == 1 and current:
+            return run + 1, current * _FRACTIONS[name], False
+        elif name == "and" and run and _and_a_half(tokens, at + run):
+            return run + 3, total + current + 0.5, False
+        elif not (name == "and" and run and _goes_on(tokens, at + run + 1)):
+            break
+        run += 1
+    return run, total + current, False
+
+
+def _counts(tokens: list[re.Match[str]], at: int) -> bool:
+    """Whether "one" is a number here: before a unit or a magnitude ("one million", "one year")."""
+    following = tokens[at + 1].group().lower() if at + 1 < len(tokens) else ""
+    return following in _UNITS or following in _MAGNITUDES or following in _FRACTIONS
+
+
+def _and_a_half(tokens: list[re.Match[str]], at: int) -> bool:
+    return [token.group().lower() for token in tokens[at + 1 : at + 3]] == ["a", "half"]
+
+
+def _goes_on(tokens: list[re.Match[str]], at: int) -> bool:
+    name = tokens[at].group().lower() if at < len(tokens) else ""
+    before = tokens[at - 2].group().lower()
+    return before in {"hundred", "thousand"} and (name in _SMALL or name in _TENS)
+
+
+def same_quantity(said: Quantity, found: Quantity) -> bool:
+    """Whether a number in a sentence is one of the quote's: value and, where both tell, unit."""
+    if said.kind != found.kind and "clock" in (said.kind, found.kind):
+        return False
+    if said.unit and found.unit and said.unit != found.unit:
+        return _converted(said, found)
+    if abs(said.value - found.value) <= 1e-6 * max(abs(said.value), 1.0):
+        return said.kind == found.kind or said.value > 20
+    if {said.unit, found.unit} & {"percent"} and said.value <= 1:  # a quarter, 25 percent
+        return abs(100 * said.value - found.value) < 0.5
+    close = abs(said.value - found.value) <= _ROUNDING * max(abs(found.value), 1e-9)
+    return said.approximate and close
+
+
+_SCALES = {
+    "millimetre": ("length", 0.001), "centimetre": ("length", 0.01), "metre": ("length", 1.0),
+    "kilometre": ("length", 1000.0), "gram": ("weight", 0.001), "kilogram": ("weight", 1.0),
+    "tonne": ("weight", 1000.0), "second": ("time", 1.0), "minute": ("time", 60.0),
+    "hour": ("time", 3600.0), "day": ("time", 86400.0), "week": ("time", 604800.0),
+    "month": ("span", 1.0), "year": ("span", 12.0), "decade": ("span", 120.0),
+    "century": ("span", 1200.0),
+}  # fmt: skip
+
+
+def _converted(said: Quantity, found: Quantity) -> bool:
+    """18 months are one and a half years; 300 metres are 0.3 kilometres."""
+    one, other = _SCALES.get(said.unit), _SCALES.get(found.unit)
+    if not one or not other or one[0] != other[0]:
+        return False
+    return abs(said.value * one[1] - found.value * other[1]) <= 1e-6 * found.value * other[1]
+
+
+# -- dates ----------------------------------------------------------------------------------------
+
+_MONTH = (
+    r"(?P<month{n}>jan(?:uary|\.)?|feb(?:ruary|\.)?|mar(?:ch|\.)?|apr(?:il|\.)?|may|june?|july?|"
+    r"aug(?:ust|\.)?|sept?(?:ember|\.)?|oct(?:ober|\.)?|nov(?:ember|\.)?|dec(?:ember|\.)?)(?![a-z])"
+)
+_YEAR = r"(?P<year{n}>1[0-9]\d\d|20\d\d)(?![\d%]|[.,]\d|\s(?:metres|people|homes|crowns))"
+_DATED = re.compile(
+    "|".join(
+        (
+            r"(?<!\d)(?P<isoyear>\d{4})-(?P<isomonth>\d\d)-(?P<isoday>\d\d)(?!\d)",
+            rf"\b(?P<day1>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH.format(n=1)}"
+            rf"(?:,?\s+{_YEAR.format(n=1)})?",
+            rf"\b{_MONTH.format(n=2)}\s+(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\d)"
+            rf"(?:,?\s+{_YEAR.format(n=2)})?",
+            rf"\b{_MONTH.format(n=3)},?\s+(?:of\s+)?{_YEAR.format(n=3)}",
+            rf"(?<![\d.,$€£¥/]){_YEAR.format(n=4)}(?!s\b)",
+            rf"\b(?P<decade>1[0-9]\d0|20\d0)s\b",
+        )
+    ),
+    re.IGNORECASE,
+)
+
+
+_MONTH_NAME = re.compile(rf"\b(?:{'|'.join(MONTHS).title()})\b")  # not "may", not "march"
+
+
+@lru_cache(maxsize=1 << 12)
+def dates(text: str) -> tuple[Date, ...]:
+    """The dates that a text names, in order; a decade counts as its first year."""
+    return tuple(date for date, _, _ in _dated(text))
+
+
+@lru_cache(maxsize=1 << 12)
+def _dated(text: str) -> tuple[tuple[Date, int, int], ...]:
+    found = []
+    for match in _DATED.finditer(text):
+        parts = {k: v for k, v in match.groupdict().items() if v}
+        year = next((int(v) for k, v in parts.items() if k.startswith(("year", "isoy", "dec"))), 0)
+        day = next((int(v) for k, v in parts.items() if k.startswith(("day", "isod"))), 0)
+        month = next((_month(v) for k, v in parts.items() if "month" in k), 0)
+        if month <= 12 and day <= 31:
+            found.append((Date(year, month, day), match.start(), match.end()))
+    for match in _MONTH_NAME.finditer(text):
+        if not any(start <= match.start() < end for _, start, end in found):
+            found.append((Date(0, _month(match.group()), 0), match.start(), match.end()))
+    return tuple(sorted(found, key=lambda each: each[1]))
+
+
+def _month(name: str) -> int:
+    if name.isdigit():
+        return int(name)
+    return next(n for n, month in enumerate(MONTHS, 1) if month.startswith(name.lower()[:3]))
+
+
+def same_date(said: Date, found: Date) -> bool:
+    """Whether what a sentence tells of a date is told by the quote, which may tell more."""
+    return all(own in (0, other) for own, other in zip(said, found, strict=True))
+
+
+# -- names and quoted words -----------------------------------------------------------------------
+
+_CAPITAL = re.compile(r"[^\W\d_][\w]*(?:[-'’.&][\w]+)*\.?")
+_NO_NAMES = listed("weekdays") | set(MONTHS) | listed("titles") | {"i", "ok"}
+_OPENING = re.compile(r"(?:^|[.!?:;\n]\s*|[.!?]?[\"“”‘(\[]\s*|^\s*[-*#>|]+\s*)$")
+
+
+@lru_cache(maxsize=1 << 12)
+def names(text: str) -> tuple[str, ...]:
+    """Capitalised words that the beginning of a sentence does not explain, folded, in order."""
+    found = []
+    for match in _CAPITAL.finditer(text):
+        token = match.group().rstrip(".")
+        if not token[:1].isupper() and not any(c.isupper() for c in token[1:]):
+            continue
+        word = folded(token)
+        if word in STOP_WORDS or word in _NO_NAMES:
+            continue
+        opens = _OPENING.search(text[: match.start()]) is not None
+        if not opens or _in_run(text, match.end()) or token[1:] != token[1:].lower():
+            found.append(word)
+    return tuple(found)
+
+
+def openers(text: str) -> tuple[str, ...]:
+    """Capitalised words at the beginning of a sentence, which may be names or not."""
+    named = set(names(text))
+    found = []
+    for match in _CAPITAL.finditer(text):
+        token = match.group().rstrip(".")
+        word = folded(token)
+        plain = word in STOP_WORDS or word in _NO_NAMES or word in named
+        if token[:1].isupper() and not plain:
+            found.append(word)
+    return tuple(found)
+
+
+def _in_run(text: str, end: int) -> bool:
+    """Whether another capitalised word follows: "Orla Thessing said"."""
+    following = re.match(
+        r"\s+(?:(?:of|the|de|van|von|al|el|bin|der)\s+){0,2}([^\W\d_][\w'’.-]*)",
+        text[end : end + 60],
+    )
+    word = following[1] if following else ""
+    return word[:1].isupper() and folded(word) not in STOP_WORDS | _NO_NAMES
+
+
+@lru_cache(maxsize=1 << 14)
+def folded(token: str) -> str:
+    """A name without case, diacritics, full stops or possessive ending."""
+    plain = unicodedata.normalize("NFKD", token.lower().replace("’", "'"))
+    plain = "".join(c for c in plain if not unicodedata.combining(c)).replace(".", "")
+    return re.sub(r"'s?$", "", plain)
+
+
+_QUOTED = re.compile(r"[\"“”]([^\"“”]{2,400})[\"“”]")
+
+
+def quotations(text: str) -> tuple[str, ...]:
+    """What stands between quotation marks, as stems, for comparing without case and punctuation."""
+    return tuple(" ".join(words(match[1])) for match in _QUOTED.finditer(text) if words(match[1]))
+
+
+def content(text: str) -> tuple[str, ...]:
+    """Stems of content words in order, with repetition."""
+    return tuple(stem(word) for word in words(text) if word not in STOP_WORDS)
+
+
+def written(date: Date) -> str:
+    """A date in words, in the precision it has."""
+    parts = (date.day, date.month and MONTHS[date.month - 1].capitalize(), date.year)
+    return " ".join(str(part) for part in parts if part)

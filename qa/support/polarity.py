@@ -1,0 +1,169 @@
+"""Does a sentence turn round what its quote says? Negation, opposites, rank, hedges, roles."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from difflib import SequenceMatcher
+from functools import lru_cache
+from importlib.resources import files
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from qa.questions import STOP_WORDS, stem, words
+from qa.related import NEAR, kinship, opposites
+
+_LISTS: dict[str, Any] = json.loads(files("qa.support").joinpath("words.json").read_text("utf-8"))
+_NEGATORS = frozenset(_LISTS["negators"].split())
+_DENIALS = frozenset(_LISTS["denials, by stem"].split())
+_HEDGES = frozenset(_LISTS["hedges, by stem"].split())
+# A word that ranks, with what can stand for it in a quote.
+_RANKS = {line.split()[0]: frozenset(line.split()) for line in _LISTS["ranks, by stem"]}
+_SCOPE = 6  # tokens behind a negator or a hedge that it speaks of, unless the clause ends before
+
+
+Governs = Callable[[int, Sequence[str], Sequence[str]], bool]
+
+
+class Token(NamedTuple):
+    """A word as its stem, whether something before it denies it or hedges it, and its clause."""
+
+    stem: str
+    plain: str
+    denied: bool
+    hedged: bool
+
+
+@lru_cache(maxsize=1 << 12)
+def tokens(text: str) -> tuple[Token, ...]:
+    """Every word of a text, with what governs it."""
+    found: list[Token] = []
+    for clause in re.split(r"[,;:.!?()\n–—]\s|\s[–—-]\s|\bbut\b|\bwhile\b|\balthough\b", text):
+        plain = words(clause)
+        stems = [stem(word) for word in plain]
+        denied = _governed(plain, stems, _denies)
+        hedged = _governed(plain, stems, lambda at, p, s: s[at] in _HEDGES)
+        found += [Token(*row) for row in zip(stems, plain, denied, hedged, strict=True)]
+    return tuple(found)
+
+
+def _governed(plain: Sequence[str], stems: Sequence[str], governs: Governs) -> list[bool]:
+    marks = [False] * len(plain)
+    for at in range(len(plain)):
+        if governs(at, plain, stems):
+            for behind in range(at + 1, min(at + 1 + _SCOPE, len(plain))):
+                marks[behind] = True
+    return marks
+
+
+def _denies(at: int, plain: Sequence[str], stems: Sequence[str]) -> bool:
+    following = plain[at + 1] if at + 1 < len(plain) else ""
+    if plain[at] in {"not", "no"} and following in {
+        "only",
+        "just",
+        "least",
+        "more",
+        "less",
+        "fewer",
+    }:
+        return False
+    return plain[at] in _NEGATORS or plain[at].endswith("n't") or stems[at] in _DENIALS
+
+
+def denial(sentence: str, quote: str) -> str:
+    """A stem that one of the two denies and the other affirms; empty where there is none."""
+    said, found = tokens(sentence), tokens(quote)
+    inserted = _negator_between(said, found) or _negator_between(found, said)
+    return inserted or _denied_alone(said, found) or _denied_alone(found, said)
+
+
+def _negator_between(one: Sequence[Token], other: Sequence[Token]) -> str:
+    """The word behind a negator that ``one`` has and ``other``, alike around it, has not."""
+    left, right = [t.plain for t in one], [t.plain for t in other]
+    blocks = SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks()
+    for before, after in pairwise(blocks):
+        gap = left[before.a + before.size : after.a]
+        closed = before.b + before.size == after.b
+        if closed and gap and before.size and after.size and len(gap) == 1:
+            behind = left[after.a]
+            if gap[0] in _NEGATORS and behind not in {"only", "just"}:
+                return behind
+    return ""
+
+
+def _denied_alone(one: Sequence[Token], other: Sequence[Token]) -> str:
+    """The first content word that ``one`` denies and ``other`` affirms, where no word that ``one``
+    denies is denied there too and none stands there turned into its opposite."""
+    denied = [t.stem for t in one if t.denied and t.plain not in STOP_WORDS]
+    there = {t.stem for t in other if t.denied}
+    affirmed = {t.stem for t in other if not t.denied}
+    reworded = any(not _opposed(word).isdisjoint(affirmed) for word in denied)
+    if reworded or not there.isdisjoint(denied) or any(t.stem in _DENIALS for t in other):
+        return ""
+    own = {t.stem for t in one if not t.denied}
+    return next((word for word in denied[:3] if word in affirmed and word not in own), "")
+
+
+def turned(sentence: str, quote: str) -> str:
+    """A word of the sentence whose opposite stands in its place in the quote; or empty."""
+    said, found = tokens(sentence), tokens(quote)
+    here, there = {t.stem for t in said}, {t.stem for t in found}
+    pairs = _exchanged([t.stem for t in said], [t.stem for t in found])
+    for one, other in pairs:
+        if other in _opposed(one):
+            return one
+    for token in said:
+        against = _opposed(token.stem) & there
+        akin = kinship(token.stem, there) >= NEAR
+        flipped = token.denied or any(t.denied for t in found if t.stem in against)
+        if against and not akin and against.isdisjoint(here) and not flipped:
+            return token.stem
+    return ""
+
+
+@lru_cache(maxsize=1 << 14)
+def _opposed(word: str) -> frozenset[str]:
+    return opposites(word) | _own_opposites().get(word, frozenset())
+
+
+@lru_cache(maxsize=1)
+def _own_opposites() -> dict[str, frozenset[str]]:
+    table: dict[str, set[str]] = {}
+    for one, others in _LISTS["opposed"].items():
+        for other in others.split():
+            table.setdefault(one, set()).add(other)
+            table.setdefault(other, set()).add(one)
+    return {one: frozenset(others) for one, others in table.items()}
+
+
+def _exchanged(said: Sequence[str], found: Sequence[str]) -> list[tuple[str, str]]:
+    """Words that stand for one another where both texts otherwise run alike."""
+    matcher = SequenceMatcher(None, said, found, autojunk=False)
+    pairs = []
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "replace" and b - a == d - c <= 2:
+            pairs += list(zip(said[a:b], found[c:d], strict=True))
+    return pairs
+
+
+def unranked(sentence: str, quote: str) -> str:
+    """A superlative, "first" or "only" of which the quote says nothing; or empty."""
+    there = {t.stem for t in tokens(quote)} | set(words(quote))
+    for word in words(sentence):
+        forms = _RANKS.get(stem(word)) or _RANKS.get(word)
+        if forms and there.isdisjoint(forms):
+            return word
+    return ""
+
+
+def hardened(sentence: str, quote: str) -> str:
+    """A word that the quote only expects, plans or suspects and the sentence tells as a fact."""
+    said, found = tokens(sentence), tokens(quote)
+    if any(t.stem in _HEDGES for t in said):
+        return ""
+    told = {t.stem for t in found if not t.hedged}
+    hedged = [t for t in found if t.hedged and t.plain not in STOP_WORDS]
+    own = {t.stem for t in said}
+    missing = [t.stem for t in hedged if t.stem in own and t.stem not in told]
+    return missing[0] if len(missing) >= 2 else ""
