@@ -95,6 +95,7 @@ def at_odds(sentence: str, quote: str, quotes: Sequence[Quote] = ()) -> str:
     for turned, words_for in (
         (polarity.denial, "only one of the two denies “{}”"),
         (polarity.turned, "“{}” is turned round"),
+        (polarity.reversed_change, "“{}” is turned round"),
         (polarity.unranked, "the quote does not say “{}”"),
         (polarity.hardened, "“{}” is expected, not told as a fact"),
     ):
@@ -119,7 +120,7 @@ def _dates(sentence: str, quote: str) -> str:
     counted = {found.value for found in facts.quantities(quote)}
     for said in facts.dates(sentence):
         as_number = said.year in counted and not said.month
-        if not as_number and not any(facts.same_date(said, found) for found in there):
+        if not as_number and not facts.tells_date(there, said):
             return f"the date {facts.written(said)} is not in the quote"
     return ""
 
@@ -140,7 +141,7 @@ def _strange_name(sentence: str, quote: str, quotes: Sequence[Quote]) -> str:
     there |= {facts.folded(t) for t in re.findall(r"[\w.'’-]+", titles)}
     stems = {stem(word) for word in there}
     for name in facts.names(sentence):
-        parts = [part for part in name.split("-") if part]
+        parts = [part for part in name.split("-") if part and not facts.is_plain(part)]
         if name not in there and not all(
             part in there or stem(part) in stems or _akin(part, there) for part in parts
         ):

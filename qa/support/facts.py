@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -28,7 +29,10 @@ _MAGNITUDES = {
     "hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12,
     "k": 1e3, "m": 1e6, "mn": 1e6, "bn": 1e9, "tn": 1e12, "dozen": 12.0,
 }  # fmt: skip
-_FRACTIONS = {"half": 0.5, "third": 1 / 3, "thirds": 1 / 3, "quarter": 0.25, "quarters": 0.25}
+_FRACTIONS = {
+    "half": 0.5, "halves": 0.5, "third": 1 / 3, "thirds": 1 / 3, "quarter": 0.25, "quarters": 0.25,
+    "fifths": 0.2, "sixths": 1 / 6, "eighths": 0.125, "tenths": 0.1,
+}  # fmt: skip
 _ORDINALS = {
     name: value
     for value, name in enumerate(
@@ -38,7 +42,7 @@ _ORDINALS = {
         1,
     )
 }
-_COUNTS = {"once": 1.0, "twice": 2.0, "thrice": 3.0, "double": 2.0, "doubled": 2.0, "triple": 3.0,
+_COUNTS = {"twice": 2.0, "thrice": 3.0, "double": 2.0, "doubled": 2.0, "triple": 3.0,
            "tripled": 3.0, "couple": 2.0, "pair": 2.0}  # fmt: skip
 _SIGNS = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "%": "percent", "°": "degree"}
 _UNITS: dict[str, str] = {
@@ -89,11 +93,15 @@ class Quantity:
 
 
 class Date(NamedTuple):
-    """A year, a month, a day or what is known of them; 0 where it is not told."""
+    """A year, a month, a day or what is known of them; 0 where it is not told.
+
+    ``span`` is the number of years that the date covers: 10 for "the 1990s".
+    """
 
     year: int
     month: int
     day: int
+    span: int = 1
 
 
 # -- numbers --------------------------------------------------------------------------------------
@@ -115,8 +123,9 @@ def _numerals(text: str) -> list[Quantity]:
     found = []
     clocks = list(_CLOCK.finditer(text))
     for match in clocks:
-        hour = int(match["hour"]) % 12 if match["half"] else int(match["hour"])
-        hour += 12 if (match["half"] or "").lower() == "p" else 0
+        late = (match["half"] or "").lower() == "p" or match["part"] in {"evening", "afternoon"}
+        hour = int(match["hour"]) % 12 if match["half"] or match["part"] else int(match["hour"])
+        hour += 12 if late else 0
         value = hour + int(match["minute"] or match["minute24"] or 0) / 100
         found.append(Quantity(value, "", "clock", *match.span()))
     for match in _NUMBER.finditer(text):
@@ -136,7 +145,7 @@ def _numerals(text: str) -> list[Quantity]:
 
 _CLOCK = re.compile(
     r"(?<![\d.:,])(?P<hour>[01]?\d|2[0-3])(?:"
-    r"(?:[:.](?P<minute>[0-5]\d))?\s?(?P<half>[ap])\.?m\b\.?|:(?P<minute24>[0-5]\d)\b(?!:))",
+    r"(?:[:.](?P<minute>[0-5]\d))?\s?(?:(?P<half>[ap])\.?m\b\.?|in the (?P<part>morning|evening|afternoon))|:(?P<minute24>[0-5]\d)\b(?!:))",
     re.IGNORECASE,
 )
 
@@ -243,7 +252,7 @@ def same_quantity(said: Quantity, found: Quantity) -> bool:
     if said.unit and found.unit and said.unit != found.unit:
         return _converted(said, found)
     if abs(said.value - found.value) <= 1e-6 * max(abs(said.value), 1.0):
-        return said.kind == found.kind or said.value > 20
+        return said.kind == found.kind or said.value > 3
     if {said.unit, found.unit} & {"percent"} and said.value <= 1:  # a quarter, 25 percent
         return abs(100 * said.value - found.value) < 0.5
     close = abs(said.value - found.value) <= _ROUNDING * max(abs(found.value), 1e-9)
@@ -310,7 +319,8 @@ def _dated(text: str) -> tuple[tuple[Date, int, int], ...]:
         day = next((int(v) for k, v in parts.items() if k.startswith(("day", "isod"))), 0)
         month = next((_month(v) for k, v in parts.items() if "month" in k), 0)
         if month <= 12 and day <= 31:
-            found.append((Date(year, month, day), match.start(), match.end()))
+            span = 10 if "decade" in parts else 1
+            found.append((Date(year, month, day, span), match.start(), match.end()))
     for match in _MONTH_NAME.finditer(text):
         if not any(start <= match.start() < end for _, start, end in found):
             found.append((Date(0, _month(match.group()), 0), match.start(), match.end()))
@@ -323,9 +333,19 @@ def _month(name: str) -> int:
     return next(n for n, month in enumerate(MONTHS, 1) if month.startswith(name.lower()[:3]))
 
 
-def same_date(said: Date, found: Date) -> bool:
-    """Whether what a sentence tells of a date is told by the quote, which may tell more."""
-    return all(own in (0, other) for own, other in zip(said, found, strict=True))
+def tells_date(found: Sequence[Date], said: Date) -> bool:
+    """Whether the dates of a quote tell a date, if need be its year at another place."""
+    if said.span > 1:
+        return any(said.year <= date.year < said.year + said.span for date in found)
+    years = {date.year for date in found if date.span == 1} | {0}
+    days = {
+        (date.month, date.day)
+        for date in found
+        if not (date.year and said.year) or date.year == said.year
+    }
+    months = {month for month, _ in days} | {0}
+    day = (said.month, said.day) in days if said.day else said.month in months
+    return said.year in years and day
 
 
 # -- names and quoted words -----------------------------------------------------------------------
@@ -350,6 +370,11 @@ def names(text: str) -> tuple[str, ...]:
         if not opens or _in_run(text, match.end()) or token[1:] != token[1:].lower():
             found.append(word)
     return tuple(found)
+
+
+def is_plain(part: str) -> bool:
+    """Whether a part of a hyphenated name names nothing: "mid" and "april" of "mid-April"."""
+    return part in _NO_NAMES or part in STOP_WORDS or part in {"mid", "ex", "non", "pre", "anti"}
 
 
 def openers(text: str) -> tuple[str, ...]:
@@ -383,12 +408,21 @@ def folded(token: str) -> str:
     return re.sub(r"'s?$", "", plain)
 
 
+_TITLED = re.compile(r"(?:[A-Z\d][\w’'-]*|a|an|the|of|in|and|for|to|on|at|de|la)(?:[\s,:-]+|$)")
 _QUOTED = re.compile(r"[\"“”]([^\"“”]{2,400})[\"“”]")
 
 
 def quotations(text: str) -> tuple[str, ...]:
-    """What stands between quotation marks, as stems, for comparing without case and punctuation."""
-    return tuple(" ".join(words(match[1])) for match in _QUOTED.finditer(text) if words(match[1]))
+    """What stands between quotation marks, in lower case without punctuation; titles left out."""
+    said = (match[1] for match in _QUOTED.finditer(text))
+    return tuple(" ".join(words(each)) for each in said if words(each) and not _is_title(each))
+
+
+def _is_title(said: str) -> bool:
+    """Whether it is written as the title of a work is: "Brown v. Board of Education"."""
+    return (
+        said[:1].isupper() and sum(len(m.group()) for m in _TITLED.finditer(said)) >= len(said) - 3
+    )
 
 
 def content(text: str) -> tuple[str, ...]:

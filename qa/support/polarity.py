@@ -52,13 +52,16 @@ def _governed(plain: Sequence[str], stems: Sequence[str], governs: Governs) -> l
     marks = [False] * len(plain)
     for at in range(len(plain)):
         if governs(at, plain, stems):
-            for behind in range(at + 1, min(at + 1 + _SCOPE, len(plain))):
+            scope = 2 if plain[at] in {"without", "no"} else _SCOPE
+            for behind in range(at + 1, min(at + 1 + scope, len(plain))):
                 marks[behind] = True
     return marks
 
 
 def _denies(at: int, plain: Sequence[str], stems: Sequence[str]) -> bool:
     following = plain[at + 1] if at + 1 < len(plain) else ""
+    if plain[at] == "not" and not at:
+        return False  # "the sum was 60, not 80": what it denies stands before the clause
     if plain[at] in {"not", "no"} and following in {
         "only",
         "just",
@@ -147,12 +150,33 @@ def _exchanged(said: Sequence[str], found: Sequence[str]) -> list[tuple[str, str
     return pairs
 
 
+_FROM_TO = re.compile(
+    r"\bfrom (?:about |nearly )?[$€£]?(\d[\d.,]*\d|\d)\D.{0,24}?\bto (?:about )?[$€£]?(\d[\d.,]*\d|\d)"
+)
+_TO_FROM = re.compile(
+    r"\bto (?:about )?[$€£]?(\d[\d.,]*\d|\d)\D.{0,24}?\bfrom (?:about )?[$€£]?(\d[\d.,]*\d|\d)"
+)
+
+
+def reversed_change(sentence: str, quote: str) -> str:
+    """ "from 4 to 6" where the quote has "from 6 to 4"; or empty."""
+    said = {(m[1], m[2]) for m in _FROM_TO.finditer(sentence)}
+    said |= {(m[2], m[1]) for m in _TO_FROM.finditer(sentence)}
+    found = {(m[1], m[2]) for m in _FROM_TO.finditer(quote)}
+    found |= {(m[2], m[1]) for m in _TO_FROM.finditer(quote)}
+    return next((f"from {a} to {b}" for a, b in said if (b, a) in found), "")
+
+
 def unranked(sentence: str, quote: str) -> str:
     """A superlative, "first" or "only" of which the quote says nothing; or empty."""
     there = {t.stem for t in tokens(quote)} | set(words(quote))
-    for word in words(sentence):
+    plain = words(sentence)
+    for before, word in zip(["", *plain], plain, strict=False):
+        if before == "at" or (word == "all" and before in {"after", "in", "not"}):
+            continue
         forms = _RANKS.get(stem(word)) or _RANKS.get(word)
-        if forms and there.isdisjoint(forms):
+        superlative = word == "most" and any(other.endswith("est") for other in there)
+        if forms and there.isdisjoint(forms) and not superlative:
             return word
     return ""
 
