@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from qa.cli import globals_first, run_program
-from qa.errors import QaError
+from qa.errors import InputError, QaError
 
 if TYPE_CHECKING:
     from eval.running import Options
@@ -167,6 +167,39 @@ def gate(
         raise typer.Exit(1)
 
 
+@app.command(epilog=EVERYWHERE)
+def support(
+    pairs: Annotated[Path | None, typer.Argument(metavar="[PAIRS]", help="Pairs to judge.")] = None,
+    articles: Annotated[
+        Path | None, typer.Option(help="Articles to make pairs of; with PAIRS, that they quote.")
+    ] = None,
+    per_article: Annotated[int, typer.Option(min=1, help="Sentences taken of an article.")] = 4,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the pairs made as JSON Lines.")
+    ] = None,
+    show: Annotated[int, typer.Option(min=0, help="Print N errors of each kind.")] = 0,
+) -> None:
+    """Does the support check tell a sentence that its quote bears out from one that it does not?"""
+    from eval.support import judging, printing, reading
+
+    _one_source(pairs, articles, out)
+    known, failed = reading.articles(articles) if articles else (None, [])
+    _tell(f"{failure.source}: {failure.reason}" for failure in failed)
+    if pairs:
+        given = reading.read(pairs, known)
+    else:
+        given = reading.made(articles or Path(), known or {}, Everywhere.seed, per_article)
+    if out:
+        reading.write(out, given)
+    judged, ms_a_pair = judging.judge(given)
+    record, wrong = judging.summarise(judged, ms_a_pair), judging.errors(judged, show)
+    shown = {"errors": [judging.error_record(each) for each in wrong]} if show else {}
+    text = "\n\n".join(filter(None, (printing.summary(record), printing.errors(wrong))))
+    _print(record | shown, text)
+    if failed:
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """The entry point: runs a command and turns every error into one line and an exit code."""
     sys.exit(run_command(sys.argv[1:]))
@@ -195,6 +228,13 @@ def _explain(error: BaseException) -> int:
         "Please report it.",
         2,
     )
+
+
+def _one_source(pairs: Path | None, articles: Path | None, out: Path | None) -> None:
+    if pairs is None and articles is None:
+        raise InputError("Give a file of pairs, or --articles to make pairs of.")
+    if pairs is not None and out is not None:
+        raise InputError("--out is for pairs that are made of --articles; leave PAIRS out.")
 
 
 def _opened(path: Path | None) -> Library:

@@ -4,7 +4,7 @@ A record::
 
     {"id", "question", "type", "history", "standalone_question",
      "gold": {"answerable", "answers", "evidence_ids", "evidence_spans", "evidence", "findable",
-              "grades", "near_miss_ids"},
+              "grades", "near_miss_ids", "sides", "stale"},
      "hits": [as in `qa search --json`, with "passage_id" and "scores"],
      "answer": as in `qa ask --json`, or null, "spans_exact": [true, …],
      "retrieval_only": false, "error": null, "timings_ms": {…}}
@@ -117,6 +117,8 @@ def gold_record(question: Question, evidence: list[Span], findable: list[str]) -
         "findable": findable,
         "grades": dict(question.grades),
         "near_miss_ids": list(question.near_miss_ids),
+        "sides": [list(side) for side in question.sides],
+        "stale": list(question.stale),
     }
 
 
@@ -144,6 +146,8 @@ def _question_of(record: Record) -> Question:
         near_miss_ids=tuple(gold["near_miss_ids"]),
         history=tuple(Turn(turn["question"], turn["answer"]) for turn in record["history"]),
         grades=gold["grades"],
+        sides=tuple(tuple(side) for side in gold.get("sides", ())),
+        stale=tuple(gold.get("stale", ())),
     )
 
 
@@ -155,7 +159,11 @@ def _outcome_of(record: Record) -> Outcome | None:
     return Outcome(
         answered=answer["status"] == "answered",
         confidence=float(answer.get("confidence") or 0.0),
-        sentences=tuple(Sentence(s["text"], tuple(s["citations"])) for s in answer["sentences"]),
+        sentences=tuple(
+            Sentence(s["text"], tuple(s["citations"]), tuple(s.get("asides", ())))
+            for s in answer["sentences"]
+        ),
+        disagreements=len(answer.get("disagreements", ())),
         citations={c["number"]: _citation_of(c, copies) for c in answer["citations"]},
         exact=tuple(record["spans_exact"]),
         usage=answer.get("usage") or {},

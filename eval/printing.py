@@ -13,15 +13,16 @@ HEADLINE = (
     "contains_answer", "answered_and_cited", "token_f1", "rouge_l",
     "citation_precision", "citation_recall", "span_exact",
     "abstention_precision", "abstention_recall", "abstention_false_refusal_rate", "auroc",
-    "abstention_correct",
+    "abstention_correct", "both_sides", "false_alarm",
+    "newest_correct", "past_correct", "relative_correct",
 )  # fmt: skip
 
 
 def flat(summary: Record) -> dict[str, float | None]:
     """The measures of a summary by their unique names."""
     found: dict[str, float | None] = {}
-    for group in ("retrieval", "answers", "abstention"):
-        for key, value in summary[group].items():
+    for group in ("retrieval", "answers", "abstention", "disagreement", "time"):
+        for key, value in summary.get(group, {}).items():
             own = group == "abstention" and f"abstention_{key}" in summary["counted"]
             if value is None or isinstance(value, float | int):
                 found[f"abstention_{key}" if own else key] = value

@@ -22,6 +22,8 @@ class Question:
     """One line of a question set. Gold names articles and quotes, never passages.
 
     ``grades`` holds relevance grades by article id where a set has them (BEIR); else all are 1.
+    ``sides`` are the values that articles give for the same thing, each in all its wordings, and
+    ``stale`` the wordings of values that were right at another time.
     """
 
     id: str
@@ -34,6 +36,8 @@ class Question:
     near_miss_ids: tuple[str, ...] = ()
     history: tuple[Turn, ...] = ()
     grades: Mapping[str, int] = field(default_factory=dict)
+    sides: tuple[tuple[str, ...], ...] = ()
+    stale: tuple[str, ...] = ()
 
     @property
     def long_form(self) -> bool:
@@ -84,11 +88,13 @@ class Sentence(NamedTuple):
 
     text: str
     citations: tuple[int, ...]
+    asides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What ``ask`` answered. ``exact`` says for each citation whether its span is its quote."""
+    """What ``ask`` answered. ``exact`` says for each citation whether its span is its quote;
+    ``disagreements`` counts what it says that sources tell differently."""
 
     answered: bool
     confidence: float
@@ -96,6 +102,13 @@ class Outcome:
     citations: Mapping[int, Place] = field(default_factory=dict)
     exact: tuple[bool, ...] = ()
     usage: Mapping[str, float] = field(default_factory=dict)
+    disagreements: int = 0
+
+    @property
+    def text_with_asides(self) -> str:
+        """The sentences with the notes that place them in time; empty for a refusal."""
+        parts = (part for s in self.sentences for part in (s.text, *s.asides))
+        return " ".join(parts) if self.answered else ""
 
     @property
     def text(self) -> str:

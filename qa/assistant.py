@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import date
 
-from qa import citations, fusion
-from qa.protocols import Generator, Retriever
+from qa import asides, citations, fusion, times
+from qa.protocols import Generator, Retriever, Rewriter
+from qa.support import Entailment
 from qa.types import Answer, Draft, Filters, Hit, Turn
 
 PASSAGES = 10  # given to the generator
 NEAREST = 3  # shown with an abstention
 LAST_QUESTION = 500  # characters of the question before that are searched for, too
+REWRITING = "Reading the conversation…"
 FOLLOW_UP_WORDS = 4  # a question of fewer words leans on the one before it
 
 _LEANING = re.compile(
@@ -29,23 +32,41 @@ _QUESTION_WORDS = frozenset(
 
 
 class Assistant:
-    """Answers questions from what a retriever finds, in the words of a generator."""
+    """Answers questions from what a retriever finds, in the words of a generator, checked."""
 
-    def __init__(self, retriever: Retriever, generator: Generator) -> None:
+    def __init__(
+        self,
+        retriever: Retriever,
+        generator: Generator,
+        *,
+        rewriter: Rewriter | None = None,
+        policy: citations.Policy | None = None,
+        entailment: Entailment | None = None,
+        today: Callable[[], date] = date.today,
+    ) -> None:
+        self._today = today
         self._retriever = retriever
         self._generator = generator
+        self._rewriter = rewriter
+        self._policy = policy or citations.Policy()
+        self._entailment = entailment
 
     def stream(
         self, question: str, history: Sequence[Turn] = (), filters: Filters | None = None
     ) -> Iterator[Answer]:
         """Ever more complete answers; the last one is final, checked and timed."""
         started = time.perf_counter()
-        standalone = stand_alone(question, history)
-        hits = find(self._retriever, question, history, PASSAGES, filters)
+        if history and self._rewriter:
+            yield Answer(question, "abstained", generator=self._generator.name, stage=REWRITING)
+        standalone, rewritten = self._stand_alone(question, history)
+        standalone = dated(standalone, self._today())
+        asked = standalone if rewritten or not history else question
+        hits = find(self._retriever, asked, history, PASSAGES, filters)
         retrieved = time.perf_counter()
         draft = Draft()
         for draft in self._generator.generate(standalone, hits) if hits else ():
             yield replace(self._answer(question, draft, hits), standalone_question=standalone)
+        answer = self._answer(question, replace(draft, stage=""), hits)
         done = time.perf_counter()
         timings = {
             "retrieve": (retrieved - started) * 1000,
@@ -53,23 +74,47 @@ class Assistant:
             "total": (done - started) * 1000,
         }
         yield replace(
-            self._answer(question, draft, hits),
+            answer,
             standalone_question=standalone,
             timings_ms={stage: round(value, 1) for stage, value in timings.items()},
         )
 
+    def _stand_alone(self, question: str, history: Sequence[Turn]) -> tuple[str, bool]:
+        """The question by itself, and whether a model has rewritten it."""
+        written = (
+            self._rewriter.stand_alone(question, history) if history and self._rewriter else ""
+        )
+        return (written, True) if written else (stand_alone(question, history), False)
+
     def _answer(self, question: str, draft: Draft, hits: Sequence[Hit]) -> Answer:
-        sentences, cited = citations.cite(draft.sentences, hits)
+        cited = citations.cite(draft, hits, self._policy, self._entailment)
+        if draft.instead and not cited.sentences:
+            return self._answer(question, draft.instead, hits)
+        placed = (
+            replace(each, asides=asides.asides(question, each, cited.citations))
+            for each in cited.sentences
+        )
         return Answer(
             question,
-            "answered" if sentences else "abstained",
-            sentences,
-            cited,
-            nearest=() if sentences else tuple(hits[:NEAREST]),
-            generator=self._generator.name,
+            "answered" if cited.sentences else "abstained",
+            tuple(placed),
+            cited.citations,
+            nearest=() if cited.sentences else tuple(hits[:NEAREST]),
+            generator=draft.generator or self._generator.name,
             confidence=draft.confidence,
             hits=tuple(hits),
+            notes=draft.notes if draft.stage else (*draft.notes, *_dropped(cited.dropped)),
+            disagreements=cited.disagreements,
+            stage=draft.stage,
+            usage=draft.usage,
         )
+
+
+def _dropped(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    what = "One sentence was" if count == 1 else f"{count} sentences were"
+    return (f"{what} left out: the sources do not bear {'it' if count == 1 else 'them'} out.",)
 
 
 def find(
@@ -111,6 +156,15 @@ def stand_alone(question: str, history: Sequence[Turn]) -> str:
         if missing:
             return f"{question} ({', '.join(missing)})"
     return f"{question} ({history[-1].question})"
+
+
+def dated(question: str, today: date) -> str:
+    """A question with the days that "last month" or "yesterday" mean behind it, in brackets."""
+    relative = [mention for mention in times.mentions(question, today) if mention.relative]
+    if not relative or times.asked(question, today) is None:
+        return question
+    days = dict.fromkeys(times.written(each.first, each.last) for each in relative)
+    return f"{question} ({', '.join(days)})"
 
 
 def _names(question: str) -> list[str]:

@@ -21,7 +21,7 @@ from qa.errors import InputError, QaError
 if TYPE_CHECKING:
     from qa.contract import Record
     from qa.library import Library
-    from qa.types import Filters, Progress
+    from qa.types import Answer, Filters, Progress
 
 GLOBAL_OPTIONS = "Everywhere: --library DIR (else QA_LIBRARY, else ./library), --json."
 
@@ -158,8 +158,9 @@ def ask(
     from qa import contract
 
     filters = _filters(publisher, after, before, article)
-    with _library() as library:
-        answer = library.ask(question, filters=filters)
+    with _library() as library, _answering() as on_answer:
+        for answer in library.stream(question, filters=filters):
+            on_answer(answer)
     _print(contract.of_answer(answer), printing.answer(answer))
     if strict and answer.status == "abstained":
         raise typer.Exit(1)
@@ -315,6 +316,25 @@ def _print(record: Record, text: str) -> None:
         typer.echo(text)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _answering() -> Iterator[Callable[[Answer], None]]:
+    """Shows an answer as it grows, in a terminal; else nothing until it is whole."""
+    if Options.json or not (sys.stderr.isatty() and sys.stdout.isatty()):
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(console=Console(stderr=True), transient=True, refresh_per_second=5) as live:
+
+        def show(now: Answer) -> None:
+            written = now.text if now.sentences else ""
+            live.update(Text("\n".join(part for part in (written, now.stage) if part)))
+
+        yield show
 
 
 _STAGES = {"articles": "reading", "passages": "embedding"}

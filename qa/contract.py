@@ -47,12 +47,24 @@ def of_answer(answer: Answer) -> Record:
         "status": answer.status,
         "text": answer.text,
         "sentences": [
-            {"text": s.text, "citations": list(s.citations), "support": s.support}
+            {
+                "text": s.text,
+                "citations": list(s.citations),
+                "support": s.support,
+                "reason": s.reason,
+                "asides": list(s.asides),
+            }
             for s in answer.sentences
         ],
         "citations": [of_citation(citation) for citation in answer.citations],
         "nearest": of_hits(answer.nearest),
         "generator": answer.generator,
+        "notes": list(answer.notes),
+        "disagreements": [
+            [{"value": side.value, "citations": list(side.citations)} for side in each.sides]
+            for each in answer.disagreements
+        ],
+        "usage": dict(answer.usage),
         "confidence": round(answer.confidence, 4),
         "timings_ms": dict(answer.timings_ms),
     }

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from qa import embedding, ingestion, store
 from qa.assistant import Assistant, find
 from qa.catalog import ArticleRecord, Catalog
+from qa.citations import Policy
 from qa.embedding import SentenceTransformerEmbedder
+from qa.entailment import CrossEncoderEntailment
 from qa.errors import InputError, LibraryError, ModelError, ModelMismatchError, SettingsError
 from qa.generation.extractive import ExtractiveGenerator
 from qa.protocols import Embedder, Generator, Retriever, TermStatistics
@@ -26,6 +29,7 @@ from qa.retrieval import (
 )
 from qa.settings import Settings, load_settings
 from qa.store import Store
+from qa.support import Entailment
 from qa.types import (
     Answer,
     Article,
@@ -39,8 +43,14 @@ from qa.types import (
     Turn,
 )
 
+if TYPE_CHECKING:
+    from llama_index.core.llms import LLM
+
+    from qa.generation.models import LanguageModel
+
 QUESTION_CHARACTERS = 4_000
 REEMBED_ARTICLES = 200
+PROBED = 80  # characters that a language model is made to write to see whether it answers
 
 
 class Library:
@@ -56,11 +66,13 @@ class Library:
         *,
         embedder: Embedder | None = None,
         generator: Generator | None = None,
+        llm: LLM | None = None,
     ) -> None:
         self.settings = settings
         self.path = settings.library
         self._embedder = embedder
         self._generator = generator
+        self._llm = llm
 
     @classmethod
     def open(
@@ -70,16 +82,18 @@ class Library:
         settings: Settings | None = None,
         embedder: Embedder | None = None,
         generator: Generator | None = None,
+        llm: LLM | None = None,
     ) -> Self:
         """Opens the library in a folder, which ``add`` creates if it is not there.
 
         Settings come from ``qa.toml`` and ``QA_*`` unless given; ``path`` goes before both. An
-        embedder or a generator of your own takes the place of the configured one.
+        embedder or a generator of your own takes the place of the configured one; with ``llm``, any
+        LlamaIndex LLM, answers are written by it whatever QA_GENERATOR says.
         """
         settings = settings or load_settings()
         if path is not None:
             settings = settings.model_copy(update={"library": Path(path)})
-        return cls(settings, embedder=embedder, generator=generator)
+        return cls(settings, embedder=embedder, generator=generator, llm=llm)
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -172,7 +186,7 @@ class Library:
 
     def check(self) -> list[Check]:
         """What ``qa doctor`` says: the model, then the catalog against its indexes."""
-        checks = [self._check_model()]
+        checks = [self._check_model(), *self._check_answering()]
         if not Store.exists(self.path):
             detail = f"there is none in {self.path}"
             return [*checks, Check("library", False, detail, "Add articles: qa add FOLDER")]
@@ -261,15 +275,40 @@ class Library:
 
     @cached_property
     def _assistant(self) -> Assistant:
-        return Assistant(self._retriever, self._generator or self._configured_generator())
+        settings = self.settings
+        extractive = ExtractiveGenerator(self.statistics, MiniLMReader())
+        generator: Generator = self._generator or extractive
+        rewriter = None
+        if self._language_model and not self._generator:
+            from qa.generation.llm import LlmGenerator, LlmRewriter
 
-    def _configured_generator(self) -> Generator:
-        if self.settings.generator == "llm":
-            raise SettingsError(
-                "QA_GENERATOR is llm, but answers by a language model are not supported yet. "
-                "Remove it, or set it to extractive."
-            )
-        return ExtractiveGenerator(self.statistics, MiniLMReader())
+            generator = LlmGenerator(self._language_model, extractive)
+            rewriter = LlmRewriter(self._language_model)
+        return Assistant(
+            self._retriever,
+            generator,
+            rewriter=rewriter,
+            policy=Policy(settings.support_check, settings.unsupported == "mark"),
+            entailment=self._entailment,
+        )
+
+    @cached_property
+    def _language_model(self) -> LanguageModel | None:
+        """What writes the answers, where not the articles do."""
+        if self._llm is None and self.settings.generator != "llm":
+            return None
+        from qa.generation import local, models
+
+        if self._llm is not None:
+            return models.LanguageModel(self._llm, timeout=self.settings.llm_timeout)
+        return (
+            local.load(self.settings) if self.settings.llm_file else models.endpoint(self.settings)
+        )
+
+    @cached_property
+    def _entailment(self) -> Entailment | None:
+        name = self.settings.support_model
+        return CrossEncoderEntailment(name) if name else None
 
     def _matching_store(self) -> Store:
         """The store, if its vectors are the configured model's."""
@@ -323,6 +362,40 @@ class Library:
         run = embedding.runner(self.embedder, self._graphs)
         detail = f"{self.embedder.fingerprint}, {length} dimensions, {run}"
         return Check("embedding model", True, detail)
+
+    def _check_answering(self) -> list[Check]:
+        """Whether the language model answers, and how fast; the model of the support check."""
+        checks = []
+        if self._llm is not None or self.settings.generator == "llm":
+            checks.append(self._check_language_model())
+        if self._entailment:
+            try:
+                self._entailment("A test.", "A test.")
+                checks.append(Check("support model", True, str(self.settings.support_model)))
+            except ModelError as error:
+                checks.append(Check("support model", False, str(error), "See the detail."))
+        return checks
+
+    def _check_language_model(self) -> Check:
+        from qa import prompts
+
+        try:
+            model = self._language_model
+            assert model is not None  # one of the two conditions of the caller holds
+            started = time.perf_counter()
+            first, words = 0.0, ""
+            for piece in model.stream(prompts.probe()):
+                first = first or (time.perf_counter() - started if piece.text else 0.0)
+                words += piece.text
+                if len(words) > PROBED:
+                    break
+        except (ModelError, SettingsError) as error:
+            return Check("language model", False, str(error), "See the detail.")
+        pace = len(words.split()) / max(time.perf_counter() - started - first, 0.01)
+        detail = f"{model.name} answers: first word after {first:.1f} s, then {pace:.0f} words/s"
+        if not words.strip():
+            detail = f"{model.name} answers with nothing"
+        return Check("language model", bool(words.strip()), detail, "Choose another QA_LLM_MODEL.")
 
     def _check_fingerprint(self) -> Check:
         catalog = Catalog(self.path / "catalog.db")

@@ -16,6 +16,16 @@ SNIPPET = 280
 def answer(given: Answer) -> str:
     """The answer and its sources, or the words of an abstention and the nearest passages."""
     lines = [textwrap.fill(given.text, WIDTH), ""]
+    for disagreement in given.disagreements:
+        sides = (
+            f"{side.value} {''.join(f'[{n}]' for n in side.citations)}"
+            for side in disagreement.sides
+        )
+        lines += [f"The articles differ: {'; '.join(sides)}.", ""]
+    doubted = [s for s in given.sentences if s.support != "supported"]
+    lines += [f"{s.support}: “{_snippet(s.text)}” ({s.reason})" for s in doubted]
+    lines += [*(textwrap.fill(note, WIDTH) for note in given.notes)]
+    lines += [""] if doubted or given.notes else []
     if given.status == "answered":
         verbatim = {sentence.text for sentence in given.sentences}
         for citation in given.citations:

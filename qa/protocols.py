@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from qa.types import Draft, Filters, Hit, Page
+from qa.types import Draft, Filters, Hit, Page, Turn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,3 +76,10 @@ class Generator(Protocol):
 
     def generate(self, question: str, hits: Sequence[Hit]) -> Iterator[Draft]:
         """Ever more complete drafts, the last one final. No sentences: the hits do not answer."""
+
+
+class Rewriter(Protocol):
+    """Makes a follow-up understandable without the conversation before it."""
+
+    def stand_alone(self, question: str, history: Sequence[Turn]) -> str:
+        """The question by itself; empty where it cannot tell."""

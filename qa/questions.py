@@ -128,9 +128,11 @@ _SIMPLE: dict[str, Wants] = {
 _MEASURES: dict[str, str] = _WORDS["measures"]
 _NEWEST = re.compile(
     r"\b(?:now|latest|newest|currently?|today|nowadays|most recent(?:ly)?|at present|so far|"
-    r"these days)\b",
+    r"these days|in the end|final(?:ly)?|eventually)\b",
     re.IGNORECASE,
 )
+_PRESENT = re.compile(r"\b(?:is|are|does|do|has|have|can)\b", re.IGNORECASE)
+_PAST = re.compile(r"\b(?:did|was|were|had)\b", re.IGNORECASE)
 _NEGATION = re.compile(
     r"\b(?:not|never|no longer|nor|neither|without|cannot|refus\w+|fail(?:ed|s)? to|nobody|none)\b|"
     r"n[’']t\b",
@@ -159,6 +161,7 @@ class Question:
     numbers: tuple[str, ...]
     period: Period | None
     newest: bool
+    present: bool
     negative: bool
 
 
@@ -183,6 +186,7 @@ def analyse(question: str) -> Question:
         numbers=tuple(term for term in terms if term[:1].isdigit()),
         period=_asked_period(question),
         newest=_NEWEST.search(question) is not None,
+        present=_PRESENT.search(question) is not None and _PAST.search(question) is None,
         negative=is_negative(question),
     )
 

@@ -40,6 +40,8 @@ from qa.types import Hit, Page
 
 MOST_SENTENCES = 3
 SMALL_LIBRARY = 50  # added to the passage count: two passages must not decide which word is rare
+NOW, PRESENT = 0.3, 0.5  # of the best score, for a newer sentence to go before it
+READ_WELL = -2.5  # log odds of the reader, for the same
 LOOK_BACK = 500  # characters in which a lead, or the sentence before a passage, is sought
 COSINES = 0.4, 0.7  # beyond these a cosine says no more; another model's may lie elsewhere
 
@@ -202,6 +204,27 @@ def certainty_features(
         "agree": float((best.hit, best.start) == (by_words[0].hit, by_words[0].start)),
         "top_dense": case["top_dense"],
     }
+
+
+def timely(question: str, ranked: Sequence[Candidate]) -> list[Candidate]:
+    """The newest of about equal candidates first, where the question is about the present.
+
+    "now" and "latest" say so outright; the present tense alone does with less certainty, so that
+    only a near equal then takes the first place.
+    """
+    asked = analyse(question)
+    if not ranked or asked.period or not (asked.newest or asked.present):
+        return list(ranked)
+    least = (NOW if asked.newest else PRESENT) * ranked[0].score
+    equals = [
+        c
+        for c in ranked[: 2 * MOST_SENTENCES + 2]
+        if c.score >= least and c.read >= READ_WELL and c.hit.article.published
+    ]
+    if len(equals) < 2:
+        return list(ranked)
+    newest = max(equals, key=lambda c: c.hit.article.published or "")
+    return [newest, *(c for c in ranked if c is not newest)]
 
 
 def choose(question: str, ranked: Sequence[Candidate]) -> list[Candidate]:

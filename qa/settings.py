@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     llm_base_url: str | None = None
     llm_model: str | None = None
     llm_api_key: SecretStr | None = None
+    llm_file: Path | None = None
+    llm_sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
+    llm_context: int = Field(default=4096, ge=1024, le=10_000_000)
+    llm_timeout: float = Field(default=60.0, gt=0, le=3600)
+    support_check: bool = True
+    unsupported: Literal["drop", "mark"] = "drop"
     chroma_url: str | None = None
     database_url: SecretStr | None = None
     allow_private_addresses: bool = False
@@ -61,7 +67,6 @@ class Settings(BaseSettings):
 # Accepted, so that scripts written for later versions are told apart from typing errors.
 _NOT_YET = {
     "reranker_model": "reranking",
-    "support_model": "an entailment model for the support check",
     "chroma_url": "a Chroma server",
     "database_url": "PostgreSQL",
 }

@@ -125,7 +125,10 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class DraftSentence:
-    """A sentence as a generator wrote it, with the spans it says it rests on; not yet checked."""
+    """A sentence as a generator wrote it, with the spans it says it rests on; not yet checked.
+
+    A span may be a whole passage, of which checking keeps what bears the sentence out.
+    """
 
     text: str
     quotes: tuple[Quote, ...] = ()
@@ -136,10 +139,21 @@ class Draft:
     """What a generator has so far. No sentences in the last draft means: it does not answer.
 
     ``confidence`` is the estimated probability, 0 to 1, that the passages answer the question.
+    ``stage`` says what is being done while there is nothing to show yet. ``notes`` are for the
+    reader: what went wrong, what was left out. ``generator`` names the one that wrote it, where it
+    is not the one that was asked. ``disputed`` holds, for each thing that sources tell differently,
+    the places in ``sentences`` that give a value for it, and the value's words. ``instead`` is what
+    to show where nothing of it is borne out. ``usage`` counts what it took.
     """
 
     sentences: tuple[DraftSentence, ...] = ()
     confidence: float = 0.0
+    stage: str = ""
+    notes: tuple[str, ...] = ()
+    generator: str = ""
+    disputed: tuple[tuple[tuple[int, str], ...], ...] = ()
+    instead: Draft | None = None
+    usage: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +169,32 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class AnswerSentence:
-    """The unit that is cited and checked; ``citations`` are numbers in the answer's list."""
+    """The unit that is cited and checked; ``citations`` are numbers in the answer's list.
+
+    ``reason`` says what its quotes do not bear out, where the support is not whole. ``asides`` are
+    what a reader must know to place it in time: "as of 9 April 2022", "“on Tuesday” is 12 April".
+    """
 
     text: str
     citations: tuple[int, ...] = ()
     support: Support = "supported"
+    reason: str = ""
+    asides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the values that sources give for the same thing: its words, and who gives it."""
+
+    value: str
+    citations: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Sources that the answer cites give different values for the same thing; newer ones first."""
+
+    sides: tuple[Side, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +202,10 @@ class Answer:
     """A cited answer, or an abstention with what came closest.
 
     ``confidence`` is the estimated probability, 0 to 1, that the passages answer the question.
-    ``timings_ms`` holds milliseconds by stage (``retrieve``, ``generate``, ``total``).
+    ``timings_ms`` holds milliseconds by stage (``retrieve``, ``generate``, ``total``). ``notes``
+    are for the reader: that a model did not answer, that sentences were left out. ``stage`` says
+    what is being done, while the answer is not final. ``usage`` counts what a language model was
+    given: ``passages``, ``passages_dropped`` for want of room, ``prompt_tokens`` (an estimate).
     """
 
     question: str
@@ -180,15 +218,23 @@ class Answer:
     confidence: float = 0.0
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     hits: tuple[Hit, ...] = ()
+    notes: tuple[str, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    stage: str = ""
+    usage: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
-        """The sentences with their ``[n]``, or the words of an abstention."""
+        """The sentences with their ``[n]`` and asides, or the words of an abstention."""
         if self.status == "abstained":
             return ABSTENTION
-        return " ".join(
-            " ".join([s.text.strip(), *(f"[{n}]" for n in s.citations)]) for s in self.sentences
-        )
+        return " ".join(_written(sentence) for sentence in self.sentences)
+
+
+def _written(sentence: AnswerSentence) -> str:
+    aside = f"({'; '.join(sentence.asides)})" if sentence.asides else ""
+    parts = (sentence.text.strip(), *(f"[{n}]" for n in sentence.citations), aside)
+    return " ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)

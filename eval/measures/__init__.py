@@ -4,11 +4,12 @@
 at once by ir-measures; AUROC, the risk-coverage curve, calibration and latency look at all cases.
 """
 
-from eval.measures import abstention, answers, citations, retrieval
+from eval.measures import abstention, answers, citations, retrieval, sides
 
 MEASURES = [
     *retrieval.MEASURES,
     *answers.MEASURES,
     *citations.MEASURES,
     *abstention.MEASURES,
+    *sides.MEASURES,
 ]

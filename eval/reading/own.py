@@ -41,6 +41,12 @@ def _question(where: str, record: Record) -> Question:
         evidence_spans=lists["evidence_spans"],
         near_miss_ids=lists["near_miss_ids"],
         history=turns(where, record.get("history") or []),
+        sides=tuple(
+            _strings(where, "values.answers", side.get("answers"))
+            for side in record.get("values") or []
+            if isinstance(side, dict)
+        ),
+        stale=_strings(where, "stale", record.get("stale") or []),
     )
 
 

@@ -1,1 +1,1 @@
-"""Does the support check tell true from false? Pairs made of articles, and what it makes of them."""
+"""Does the support check tell true from false? Pairs made of articles, and what the check says."""

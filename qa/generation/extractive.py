@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from qa import selection
 from qa.protocols import Reader, TermStatistics
+from qa.questions import analyse
+from qa.rivals import Value, rivals
 from qa.types import Draft, DraftSentence, Hit, Quote
 
 
@@ -25,14 +27,37 @@ class ExtractiveGenerator:
 
     def generate(self, question: str, hits: Sequence[Hit]) -> Iterator[Draft]:
         """One draft; without sentences where the hits do not seem to answer."""
+        yield self.draft(question, self.judge(question, hits))
+
+    def judge(self, question: str, hits: Sequence[Hit]) -> selection.Judged:
+        """Every sentence of the hits, best first, and whether the best is likely to answer."""
         by_words = selection.rank(question, hits, self._statistics)
         odds = self._reader.read(question, [selection.page(hit) for hit in hits])
-        judged = selection.judge(question, hits, by_words, odds, self._statistics)
+        return selection.judge(question, hits, by_words, odds, self._statistics)
+
+    def draft(self, question: str, judged: selection.Judged) -> Draft:
+        """The chosen sentences; none where the confidence is below the threshold."""
         if judged.confidence < selection.threshold():
-            yield Draft(confidence=judged.confidence)
-            return
-        chosen = selection.choose(question, judged.ranked)
-        yield Draft(tuple(_sentence(c) for c in chosen), confidence=judged.confidence)
+            return Draft(confidence=judged.confidence)
+        ranked = selection.timely(question, judged.ranked)
+        weighted = selection.weigh(analyse(question), self._statistics)
+        differing = rivals(weighted, ranked)
+        if len(differing) > 1 and not weighted.question.newest:
+            return _disputed(differing, judged.confidence)
+        chosen = selection.choose(question, ranked)
+        return Draft(tuple(_sentence(c) for c in chosen), confidence=judged.confidence)
+
+
+def _disputed(differing: Sequence[Value], confidence: float) -> Draft:
+    """Every value that is given, the newer source first."""
+    kept = sorted(
+        differing[: selection.MOST_SENTENCES],
+        key=lambda value: value.candidate.hit.article.published or "",
+        reverse=True,
+    )
+    sentences = tuple(_sentence(value.candidate) for value in kept)
+    sides = tuple((place, value.words) for place, value in enumerate(kept))
+    return Draft(sentences, confidence=confidence, disputed=(sides,))
 
 
 def _sentence(chosen: selection.Candidate) -> DraftSentence:

@@ -55,7 +55,7 @@ def ask(
     try:
         yield (*past, Exchange(rendering.waiting(number, question, SEARCHING)))
         for last in paced(library.stream(question, history, filters)):
-            unfinished = rendering.answered(number, last, stage=WRITING)
+            unfinished = rendering.answered(number, last, stage=last.stage or WRITING)
             yield (*past, Exchange(unfinished, rendering.sources(number, last)))
         if last is None:
             raise RuntimeError("the library gave no answer")

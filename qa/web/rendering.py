@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from qa.types import ABSTENTION, Answer, AnswerSentence, Article, Citation, Hit
+from qa.types import ABSTENTION, Answer, AnswerSentence, Article, Citation, Disagreement, Hit
 
 CONTEXT = 320  # characters shown on each side of a quote whose passage is not known
 TOOLTIP = 300
@@ -93,6 +93,8 @@ def answered(number: int, answer: Answer, scope: str = "", stage: str = "") -> s
         understood=standalone if standalone != answer.question else "",
         sentences=[_sentence(answer, sentence) for sentence in answer.sentences],
         direction=_direction(" ".join(sentence.text for sentence in answer.sentences)),
+        disputes=[_dispute(answer, each) for each in answer.disagreements],
+        notes=answer.notes,
         abstention=ABSTENTION if answer.status == "abstained" and not stage else "",
         count=len(answer.citations) or len(answer.nearest),
         scope=scope,
@@ -103,6 +105,7 @@ def answered(number: int, answer: Answer, scope: str = "", stage: str = "") -> s
 
 def _turn(**parts: Any) -> str:
     nothing = {"understood": "", "problem": "", "sentences": (), "abstention": "", "stage": ""}
+    nothing |= {"disputes": (), "notes": ()}
     return _render("turn.html", **{**nothing, "count": 0, "scope": "", "seconds": "", **parts})
 
 
@@ -129,7 +132,27 @@ def _sentence(answer: Answer, sentence: AnswerSentence) -> dict[str, Any]:
         }
         for c in cited
     ]
-    return {"text": sentence.text.strip(), "marks": marks, "support": sentence.support}
+    return {
+        "text": sentence.text.strip(),
+        "marks": marks,
+        "support": sentence.support,
+        "reason": sentence.reason,
+        "asides": "; ".join(sentence.asides),
+    }
+
+
+def _dispute(answer: Answer, disagreement: Disagreement) -> list[dict[str, str]]:
+    """The values that sources give, each with the first source that gives it and its date."""
+    cited = {citation.number: citation.article for citation in answer.citations}
+    sides = [(side.value, cited[side.citations[0]]) for side in disagreement.sides]
+    return [
+        {
+            "value": value,
+            "source": article.publisher or article.title,
+            "date": written_date(article.published),
+        }
+        for value, article in sides
+    ]
 
 
 def _cited(citation: Citation, hits: Sequence[Hit]) -> dict[str, Any]:

@@ -1,0 +1,159 @@
+"""Answers in a language model's words, from the passages it is shown; what it writes is a draft.
+
+Whether the passages can answer is decided before, in code, and each sentence is checked after.
+Where the model gives nothing, the extractive answer takes its place and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import NamedTuple
+
+from qa import markers, prompts, selection
+from qa.generation.extractive import ExtractiveGenerator
+from qa.generation.models import LanguageModel, ModelFailure
+from qa.types import Draft, DraftSentence, Hit, Quote, Turn
+
+WAITING = "Waiting for the language model…"
+WRITING = "Writing the answer…"
+INSTEAD = "This answer is the articles’ own sentences instead."
+LEAST_ROOM = 512  # tokens; below, a prompt that was too long is not tried shorter again
+MOST_SENTENCES = 8  # of a reply; small models begin to repeat themselves
+LONGEST_QUESTION = 400  # characters of a rewritten question
+
+
+class LlmGenerator:
+    """Writes with a language model; ``extractive`` decides whether to ask it, and stands in."""
+
+    name = "llm"
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        extractive: ExtractiveGenerator,
+        today: Callable[[], date] = date.today,
+    ) -> None:
+        self._model = model
+        self._extractive = extractive
+        self._today = today
+
+    def generate(self, question: str, hits: Sequence[Hit]) -> Iterator[Draft]:
+        """Ever more sentences, each with the passages whose keys the model put behind it."""
+        yield Draft(stage=WAITING)
+        judged = self._extractive.judge(question, hits)
+        if judged.confidence < selection.threshold():
+            yield Draft(confidence=judged.confidence)
+            return
+        state = _State(Draft(confidence=judged.confidence, stage=WAITING))
+        try:
+            for state in self._written(question, hits, state.draft):
+                yield state.draft
+        except ModelFailure as failure:
+            yield self._after(failure, question, judged, state.draft)
+            return
+        if state.draft.sentences or state.declined:
+            yield replace(state.draft, stage="")
+            return
+        empty = ModelFailure(f"The language model {self._model.name} wrote nothing to be used.")
+        yield self._after(empty, question, judged, state.draft)
+
+    def _after(
+        self, failure: ModelFailure, question: str, judged: selection.Judged, last: Draft
+    ) -> Draft:
+        """What is left when a model fails: what it wrote so far, or else the extractive answer."""
+        instead = replace(
+            self._extractive.draft(question, judged),
+            notes=(f"{failure} {INSTEAD}",),
+            generator=self._extractive.name,
+        )
+        if not last.sentences:
+            return instead
+        notes = (*last.notes, f"{failure} What it wrote until then is shown.")
+        return replace(last, stage="", notes=notes, instead=instead)
+
+    def _written(self, question: str, hits: Sequence[Hit], known: Draft) -> Iterator[_State]:
+        """States as the reply grows; with fewer passages where they were too many after all."""
+        room = self._model.room
+        while True:
+            shown = prompts.answer(question, hits, self._today(), room)
+            if not shown.sources:
+                raise ModelFailure(
+                    f"The context of {self._model.name} has no room for a single passage. "
+                    "Set QA_LLM_CONTEXT to what it really has."
+                )
+            try:
+                yield from self._streamed(shown, known)
+                return
+            except ModelFailure as failure:
+                room //= 2
+                if not failure.too_long or room < LEAST_ROOM:
+                    raise
+
+    def _streamed(self, shown: prompts.Shown, known: Draft) -> Iterator[_State]:
+        usage = {"passages": len(shown.sources), "passages_dropped": shown.dropped}
+        writing = replace(known, usage={**usage, "prompt_tokens": shown.tokens}, stage=WRITING)
+        reply, count = "", 0
+        try:
+            for piece in self._model.stream(shown.messages):
+                reply += piece.text
+                found = markers.parse(reply, shown.sources, final=False) if piece.text else []
+                if not piece.text and not count:
+                    yield _State(known)
+                elif len(found) > count:
+                    count = len(found)
+                    yield _state(found, shown.sources, writing)
+                if count >= MOST_SENTENCES:
+                    return
+        except ModelFailure:
+            whole = [m for m in markers.parse(reply, shown.sources, final=True) if _ends(m.text)]
+            yield _state(whole, shown.sources, writing)
+            raise
+        yield _state(markers.parse(reply, shown.sources, final=True), shown.sources, writing)
+
+
+def _ends(text: str) -> bool:
+    """Whether a sentence is whole, where a reply was cut off somewhere."""
+    return text.rstrip("\"'”’)»").endswith((".", "!", "?", "…", "。"))
+
+
+class _State(NamedTuple):
+    """What there is of an answer; ``declined``: the model said that the articles do not tell."""
+
+    draft: Draft
+    declined: bool = False
+
+
+def _state(found: Sequence[markers.Marked], sources: dict[str, Hit], writing: Draft) -> _State:
+    told = [marked for marked in found if not markers.said(marked.text, prompts.SENTINEL)]
+    once = {marked.text: _sentence(marked, sources) for marked in reversed(told)}
+    sentences = tuple(reversed(once.values()))[:MOST_SENTENCES]
+    return _State(replace(writing, sentences=sentences), declined=bool(found) and not told)
+
+
+def _sentence(marked: markers.Marked, sources: dict[str, Hit]) -> DraftSentence:
+    passages = [sources[key].passage for key in marked.keys]
+    articles = [sources[key].article for key in marked.keys]
+    quotes = (Quote(a, p.start, p.end) for a, p in zip(articles, passages, strict=True))
+    return DraftSentence(marked.text, tuple(quotes))
+
+
+class LlmRewriter:
+    """Makes a follow-up stand alone with a language model."""
+
+    def __init__(self, model: LanguageModel, today: Callable[[], date] = date.today) -> None:
+        self._model = model
+        self._today = today
+
+    def stand_alone(self, question: str, history: Sequence[Turn]) -> str:
+        """The question as the model would ask it alone; empty where it gave nothing usable."""
+        messages = prompts.rewrite(question, history, self._today(), self._model.room)
+        try:
+            reply = self._model.complete(messages)
+        except ModelFailure:
+            return ""
+        lines = [marked.text for marked in markers.parse(reply, (), final=True)]
+        first = lines[0].removeprefix("Question:").strip('"“” ') if lines else ""
+        usable = 0 < len(first) <= LONGEST_QUESTION and not markers.said(first, prompts.SENTINEL)
+        return first if usable else ""

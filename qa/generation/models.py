@@ -1,0 +1,306 @@
+"""Language models: any LlamaIndex LLM, and through one any OpenAI-compatible endpoint.
+
+A model is never waited for without end, nothing it answers with is trusted, and no key, header or
+server's text reaches a message: an error says in our words what went wrong and what to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qa.errors import ModelError, SettingsError
+from qa.prompts import Message
+from qa.settings import Settings
+
+if TYPE_CHECKING:
+    from llama_index.core.llms import LLM
+
+ATTEMPTS = 3  # in all; only while nothing was written yet
+LONGEST_PAUSE = 10.0  # seconds; a server that wants to be left alone for longer has failed
+HEARTBEAT = 0.25  # seconds between signs of life while a model is silent
+MOST_CHARACTERS = 16_000  # of a reply; what goes on longer is cut
+REPLY_TOKENS = 512
+DEFAULT_CONTEXT = 4096
+
+
+class Piece(NamedTuple):
+    """More of a reply; an empty text is a sign of life while nothing came."""
+
+    text: str
+
+
+class ModelFailure(ModelError):
+    """A model did not answer, or broke off. ``retry_after``: seconds, where trying again may help;
+    ``too_long``: the prompt was longer than its context."""
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, too_long: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.too_long = too_long
+
+
+class LanguageModel:
+    """Any LlamaIndex LLM as a stream of text with deadlines.
+
+    ``timeout`` are the seconds that it may be silent, before the first word and between words.
+    """
+
+    def __init__(
+        self, llm: LLM, where: str = "", timeout: float = 60.0, context: int | None = None
+    ) -> None:
+        self._llm = llm
+        self._where = where
+        self._timeout = timeout
+        self._context = context
+
+    @property
+    def name(self) -> str:
+        return str(self._llm.metadata.model_name or type(self._llm).__name__)
+
+    @property
+    def room(self) -> int:
+        """Tokens that a prompt may have, so that the reply still fits in the context."""
+        context = self._context or self._llm.metadata.context_window or DEFAULT_CONTEXT
+        return int(context) - min(REPLY_TOKENS, int(context) // 4)
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[Piece]:
+        """The reply in pieces. Raises ModelFailure where none comes or where it breaks off.
+
+        Tries again, three times in all, where that may help and nothing was written yet.
+        """
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt
+
+        began = False
+        retrying = Retrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            retry=retry_if_exception(lambda error: not began and _may_help(error)),
+            wait=lambda state: _pause(state.outcome.exception() if state.outcome else None, state),
+            reraise=True,
+        )
+        for attempt in retrying:
+            with attempt:
+                for piece in self._once(messages):
+                    began = began or bool(piece.text.strip())
+                    yield piece
+
+    def complete(self, messages: Sequence[Message]) -> str:
+        """The whole reply at once."""
+        return "".join(piece.text for piece in self.stream(messages))
+
+    def _once(self, messages: Sequence[Message]) -> Iterator[Piece]:
+        arrived: queue.Queue[str | BaseException | None] = queue.Queue()
+        stop = threading.Event()
+        work = threading.Thread(
+            target=_pump, args=(lambda: self._open(messages), arrived, stop), daemon=True
+        )
+        work.start()
+        length, heard = 0, time.monotonic()
+        try:
+            while True:
+                try:
+                    item = arrived.get(timeout=HEARTBEAT)
+                except queue.Empty:
+                    if time.monotonic() - heard > self._timeout:
+                        raise ModelFailure(
+                            f"{self._called} was silent for {self._timeout:g} s. Try again, or "
+                            "give it longer: QA_LLM_TIMEOUT."
+                        ) from None
+                    yield Piece("")
+                    continue
+                if item is None:
+                    return
+                if isinstance(item, BaseException):
+                    # Not "from item": its text may hold what a server was sent, keys included.
+                    raise explain(item, self._called) from None
+                heard = time.monotonic() if item else heard
+                length += len(item)
+                if length > MOST_CHARACTERS:
+                    yield Piece(item[: MOST_CHARACTERS - length + len(item)])
+                    raise ModelFailure(f"{self._called} did not stop writing and was cut off.")
+                yield Piece(item)
+        finally:
+            stop.set()
+
+    @property
+    def _called(self) -> str:
+        return f"The language model {self.name}{self._where}"
+
+    def _open(self, messages: Sequence[Message]) -> Iterator[str]:
+        from llama_index.core.llms import ChatMessage
+
+        written = [ChatMessage(role=m.role, content=m.content) for m in messages]
+        for part in self._llm.stream_chat(written):
+            yield part.delta or ""
+
+
+def _pump(
+    opened: Callable[[], Iterator[str]],
+    arrived: queue.Queue[str | BaseException | None],
+    stop: threading.Event,
+) -> None:
+    """Reads a stream in a thread of its own, since reading cannot be given a deadline."""
+    stream: Iterator[str] | None = None
+    try:
+        stream = opened()
+        for text in stream:
+            if stop.is_set():
+                break
+            arrived.put(text)
+        arrived.put(None)
+    except BaseException as error:  # handed on whole: the thread has nobody to tell
+        arrived.put(error)
+    finally:
+        with contextlib.suppress(Exception):
+            close = getattr(stream, "close", None)
+            if close is not None:
+                close()
+
+
+def _may_help(error: BaseException) -> bool:
+    return isinstance(error, ModelFailure) and error.retry_after is not None
+
+
+def _pause(error: BaseException | None, state: Any) -> float:
+    wanted = error.retry_after if isinstance(error, ModelFailure) else None
+    return max(wanted or 0.0, 0.25 * 2.0 ** int(state.attempt_number - 1))
+
+
+# -- what went wrong, in our words -------------------------------------------------------------
+
+_BY_STATUS = {
+    400: "did not accept the request (400). Check QA_LLM_MODEL, and QA_LLM_CONTEXT against the "
+    "context that the model has",
+    401: "does not accept the key (401). Check QA_LLM_API_KEY",
+    403: "refuses access (403). Check QA_LLM_API_KEY and what it allows",
+    404: "is not known there (404). Check QA_LLM_MODEL and QA_LLM_BASE_URL",
+    408: "took too long (408)",
+    409: "is busy (409)",
+    413: "did not accept a request this long (413). Lower QA_LLM_CONTEXT",
+    422: "did not accept the request (422). Check QA_LLM_MODEL",
+    429: "gets too many requests (429). Wait a little, or check your quota there",
+}
+_AGAIN = {408, 409, 429, 500, 502, 503, 504}
+
+
+def explain(error: BaseException, called: str) -> ModelFailure:
+    """A failure in our words. Of the error's own text nothing is shown, only looked at."""
+    chain = list(_chain(error))
+    text = " ".join(str(each).lower() for each in chain)[:20_000]
+    status = next(
+        (s for each in chain if isinstance(s := getattr(each, "status_code", None), int)), 0
+    )
+    if "context" in text and any(word in text for word in ("length", "exceed", "maximum", "size")):
+        message = f"{called} has no room for the passages. Set QA_LLM_CONTEXT to its context size."
+        return ModelFailure(message, too_long=True)
+    if status:
+        failed = _BY_STATUS.get(status, f"failed (HTTP {status})")
+        wanted = _retry_after(chain) if status in _AGAIN else None
+        patient = wanted is not None and wanted <= LONGEST_PAUSE
+        return ModelFailure(f"{called} {failed}.", retry_after=wanted if patient else None)
+    names = {type(each).__name__ for each in chain}
+    return ModelFailure(f"{called} {_unconnected(names, text)}.", retry_after=_again(names, text))
+
+
+def _unconnected(names: set[str], text: str) -> str:
+    if "certificate" in text or "ssl" in text or "tls" in text:
+        return "cannot be reached safely (TLS). Check QA_LLM_BASE_URL: is it https, or http?"
+    if any("Timeout" in name for name in names):
+        return "did not answer in time. Try again, or give it longer: QA_LLM_TIMEOUT"
+    if "refused" in text:
+        return "cannot be reached: nothing listens there. Start it, or check QA_LLM_BASE_URL"
+    if any(
+        words in text for words in ("name or service", "getaddrinfo", "name resolution", "nodename")
+    ):
+        return "cannot be reached: there is no such host. Check QA_LLM_BASE_URL"
+    if "JSONDecodeError" in names or "ValidationError" in names or "json" in text:
+        return "answered with something that is no reply. Check QA_LLM_BASE_URL: it ends in /v1"
+    if any("Protocol" in name or "Connection" in name or "Read" in name for name in names):
+        return "broke off the connection. Try again"
+    return "failed. Check QA_LLM_BASE_URL and QA_LLM_MODEL with: qa doctor"
+
+
+def _again(names: set[str], text: str) -> float | None:
+    lost = any("Protocol" in name or "ReadError" in name for name in names) or "reset" in text
+    return 0.0 if lost and "refused" not in text else None
+
+
+def _retry_after(chain: Sequence[BaseException]) -> float | None:
+    """Seconds that a server wants to be left alone; 0 where it does not say."""
+    for error in chain:
+        headers = getattr(getattr(error, "response", None), "headers", None)
+        wanted = headers.get("retry-after") if headers is not None else None
+        if wanted is not None:
+            try:
+                return max(0.0, float(wanted))
+            except ValueError:
+                return None  # a date: longer than we wait
+    return 0.0
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+# -- endpoints ---------------------------------------------------------------------------------
+
+
+def endpoint(settings: Settings) -> LanguageModel:
+    """The model of QA_LLM_BASE_URL and QA_LLM_MODEL. Raises SettingsError where one is missing."""
+    if not settings.llm_base_url or not settings.llm_model:
+        raise SettingsError(
+            "QA_GENERATOR is llm, which needs QA_LLM_BASE_URL (an OpenAI-compatible address such "
+            "as http://127.0.0.1:11434/v1) and QA_LLM_MODEL, or QA_LLM_FILE (a GGUF file)."
+        )
+    key = settings.llm_api_key
+    return at(
+        settings.llm_base_url,
+        settings.llm_model,
+        key.get_secret_value() if key else "",
+        settings,
+    )
+
+
+def at(url: str, name: str, key: str, settings: Settings) -> LanguageModel:
+    """A model behind an OpenAI-compatible address."""
+    import httpx
+    from llama_index.llms.openai_like import OpenAILike
+
+    limits = httpx.Timeout(settings.llm_timeout, connect=min(10.0, settings.llm_timeout))
+    llm = OpenAILike(
+        model=name,
+        api_base=url.rstrip("/"),
+        api_key=key or "none",
+        is_chat_model=True,
+        context_window=settings.llm_context,
+        max_tokens=REPLY_TOKENS,
+        temperature=0.0,
+        max_retries=0,  # tried again by us, and only while nothing was written
+        timeout=settings.llm_timeout,
+        # A server that sends us elsewhere gets nothing: the key is for the address that was set.
+        http_client=httpx.Client(timeout=limits, follow_redirects=False),
+    )
+    return LanguageModel(llm, f" at {_shown(url)}", settings.llm_timeout, settings.llm_context)
+
+
+def _shown(url: str) -> str:
+    """An address without a user and password, or a query, that it may hold."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "its address"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
