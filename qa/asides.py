@@ -1,4 +1,4 @@
-"""What a reader must know to place a sentence in time: its source's date, and what "Tuesday" was."""
+"""What a reader must know to place a sentence in time: its source's date, what "Tuesday" was."""
 
 from __future__ import annotations
 

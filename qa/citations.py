@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from qa import grounding
 from qa.support import Entailment, Verdict
-from qa.types import AnswerSentence, Citation, Draft, DraftSentence, Disagreement, Hit, Quote, Side
+from qa.types import AnswerSentence, Citation, Disagreement, Draft, DraftSentence, Hit, Quote, Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,6 @@ class CrossEncoderEntailment:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise ModelError(
                 f"The model {self.name} for the support check cannot be loaded: "
-                f"{lines[0].rstrip('.')}. Check QA_SUPPORT_MODEL, or remove it to go by rules alone."
+                f"{lines[0].rstrip('.')}. Check QA_SUPPORT_MODEL, or remove it."
             ) from error
         return model

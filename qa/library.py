@@ -385,8 +385,8 @@ class Library:
             started = time.perf_counter()
             first, words = 0.0, ""
             for piece in model.stream(prompts.probe()):
-                first = first or (time.perf_counter() - started if piece.text else 0.0)
-                words += piece.text
+                first = first or (time.perf_counter() - started if piece else 0.0)
+                words += piece
                 if len(words) > PROBED:
                     break
         except (ModelError, SettingsError) as error:

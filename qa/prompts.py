@@ -11,9 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
 
-from qa.types import Hit, Turn
+from qa.types import Hit, Message, Turn
 
 SENTINEL = "NO ANSWER"  # what a model says where the articles do not tell
 KEY_CHARACTERS = "bcdfghjkmnpqrstvwxz23456789"  # no vowels: a key never spells a word
@@ -38,13 +37,6 @@ _REWRITE = """\
 Rewrite the last question of a conversation so that it can be understood alone: put in the names and
 dates it refers to. Today is {today}; write relative dates out. Do not answer it. Write one line,
 the question alone, in its own language."""
-
-
-class Message(NamedTuple):
-    """One message of a chat; ``role`` is ``system``, ``user`` or ``assistant``."""
-
-    role: str
-    content: str
 
 
 @dataclass(frozen=True, slots=True)

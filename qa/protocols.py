@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from qa.types import Draft, Filters, Hit, Page, Turn
+from qa.types import Draft, Filters, Hit, Message, Page, Turn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +76,21 @@ class Generator(Protocol):
 
     def generate(self, question: str, hits: Sequence[Hit]) -> Iterator[Draft]:
         """Ever more complete drafts, the last one final. No sentences: the hits do not answer."""
+
+
+class ChatModel(Protocol):
+    """A language model that answers a chat; nothing it writes is trusted."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called, for messages."""
+
+    @property
+    def room(self) -> int:
+        """Tokens that the messages may have."""
+
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+        """The reply in pieces, empty ones while there is nothing yet. Raises ModelError."""
 
 
 class Rewriter(Protocol):

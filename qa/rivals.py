@@ -8,7 +8,7 @@ compared: two articles that name different persons mostly speak of different mat
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qa.questions import Question, periods, read, stem, words

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from qa.questions import MONTHS, stem
@@ -33,6 +34,7 @@ class Mention:
     relative: bool
 
 
+@lru_cache(maxsize=1 << 10)
 def mentions(text: str, anchor: date | None) -> tuple[Mention, ...]:
     """The times that the text names, in order and without overlap.
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Status = Literal["answered", "abstained"]
 Support = Literal["supported", "partial", "unsupported"]
@@ -243,6 +243,13 @@ class Turn:
 
     question: str
     answer: str
+
+
+class Message(NamedTuple):
+    """One message of a chat; ``role`` is ``system``, ``user`` or ``assistant``."""
+
+    role: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -384,7 +384,7 @@ def test_what_the_maker_makes(kind: str, sentence: str, expected: set[str | None
     [
         ("number", "It holds 1,200 people.", r"It holds (?!1,200)(?:\d,)?\d00 people\."),
         ("number", "It cost 4.2 crowns.", r"It cost (?!4\.2)\d\.\d crowns\."),
-        ("number", "It has seven masts.", r"It has (?!seven)\w+ masts\."),
+        ("number", "It has seven masts.", r"It has (?!seven\b)\w+ masts\."),
         ("number", "It is on the third floor.", r"It is on the (?!third)\w+th floor\."),
         ("date", "It sank in 1990.", r"It sank in (?!1990)(?:19|20)\d\d\."),
         ("date", "It sank on 3 March.", r"It sank on (?:(?!3)\d+ March|3 (?!March)[A-Z]\w+)\."),

@@ -33,7 +33,8 @@ _WRITTEN = re.compile(
     rf"(?<![-\w])(?<!or )(?<!red and )(?:{'|'.join(_IN_WORDS)})(?!\w|\.\d|{_NO_COUNT})"
 )
 _DIGIT = re.compile(
-    rf"(?P<before>\b[a-z]+ )(?P<digit>[2-9]|1[0-2])(?= [a-z])(?!{_NO_COUNT}| percent| per cent| (?:and|to) \d)"
+    r"(?P<before>\b[a-z]+ )(?P<digit>[2-9]|1[0-2])(?= [a-z])"
+    rf"(?!{_NO_COUNT}| percent| per cent| (?:and|to) \d)"
 )
 
 _OPENINGS = frozenset("The A An In On At He She It They This These There For From During".split())

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from qa import markers, prompts, selection
 from qa.generation.extractive import ExtractiveGenerator
-from qa.generation.models import LanguageModel, ModelFailure
+from qa.generation.models import LanguageModelError
+from qa.protocols import ChatModel
 from qa.types import Draft, DraftSentence, Hit, Quote, Turn
 
 WAITING = "Waiting for the language model…"
@@ -31,7 +32,7 @@ class LlmGenerator:
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: ChatModel,
         extractive: ExtractiveGenerator,
         today: Callable[[], date] = date.today,
     ) -> None:
@@ -46,21 +47,25 @@ class LlmGenerator:
         if judged.confidence < selection.threshold():
             yield Draft(confidence=judged.confidence)
             return
-        state = _State(Draft(confidence=judged.confidence, stage=WAITING))
+        known = Draft(confidence=judged.confidence, stage=WAITING)
+        state = _State(known)
         try:
-            for state in self._written(question, hits, state.draft):
+            for now in self._written(question, hits, known):
+                state = now
                 yield state.draft
-        except ModelFailure as failure:
+        except LanguageModelError as failure:
             yield self._after(failure, question, judged, state.draft)
             return
         if state.draft.sentences or state.declined:
             yield replace(state.draft, stage="")
             return
-        empty = ModelFailure(f"The language model {self._model.name} wrote nothing to be used.")
+        empty = LanguageModelError(
+            f"The language model {self._model.name} wrote nothing to be used."
+        )
         yield self._after(empty, question, judged, state.draft)
 
     def _after(
-        self, failure: ModelFailure, question: str, judged: selection.Judged, last: Draft
+        self, failure: LanguageModelError, question: str, judged: selection.Judged, last: Draft
     ) -> Draft:
         """What is left when a model fails: what it wrote so far, or else the extractive answer."""
         instead = replace(
@@ -79,14 +84,14 @@ class LlmGenerator:
         while True:
             shown = prompts.answer(question, hits, self._today(), room)
             if not shown.sources:
-                raise ModelFailure(
+                raise LanguageModelError(
                     f"The context of {self._model.name} has no room for a single passage. "
                     "Set QA_LLM_CONTEXT to what it really has."
                 )
             try:
                 yield from self._streamed(shown, known)
                 return
-            except ModelFailure as failure:
+            except LanguageModelError as failure:
                 room //= 2
                 if not failure.too_long or room < LEAST_ROOM:
                     raise
@@ -97,16 +102,16 @@ class LlmGenerator:
         reply, count = "", 0
         try:
             for piece in self._model.stream(shown.messages):
-                reply += piece.text
-                found = markers.parse(reply, shown.sources, final=False) if piece.text else []
-                if not piece.text and not count:
+                reply += piece
+                found = markers.parse(reply, shown.sources, final=False) if piece else []
+                if not piece and not count:
                     yield _State(known)
                 elif len(found) > count:
                     count = len(found)
                     yield _state(found, shown.sources, writing)
                 if count >= MOST_SENTENCES:
                     return
-        except ModelFailure:
+        except LanguageModelError:
             whole = [m for m in markers.parse(reply, shown.sources, final=True) if _ends(m.text)]
             yield _state(whole, shown.sources, writing)
             raise
@@ -142,7 +147,7 @@ def _sentence(marked: markers.Marked, sources: dict[str, Hit]) -> DraftSentence:
 class LlmRewriter:
     """Makes a follow-up stand alone with a language model."""
 
-    def __init__(self, model: LanguageModel, today: Callable[[], date] = date.today) -> None:
+    def __init__(self, model: ChatModel, today: Callable[[], date] = date.today) -> None:
         self._model = model
         self._today = today
 
@@ -150,8 +155,8 @@ class LlmRewriter:
         """The question as the model would ask it alone; empty where it gave nothing usable."""
         messages = prompts.rewrite(question, history, self._today(), self._model.room)
         try:
-            reply = self._model.complete(messages)
-        except ModelFailure:
+            reply = "".join(self._model.stream(messages))
+        except LanguageModelError:
             return ""
         lines = [marked.text for marked in markers.parse(reply, (), final=True)]
         first = lines[0].removeprefix("Question:").strip('"“” ') if lines else ""

@@ -11,11 +11,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from qa.errors import ModelError, SettingsError
-from qa.prompts import Message
 from qa.settings import Settings
+from qa.types import Message
 
 if TYPE_CHECKING:
     from llama_index.core.llms import LLM
@@ -28,13 +28,7 @@ REPLY_TOKENS = 512
 DEFAULT_CONTEXT = 4096
 
 
-class Piece(NamedTuple):
-    """More of a reply; an empty text is a sign of life while nothing came."""
-
-    text: str
-
-
-class ModelFailure(ModelError):
+class LanguageModelError(ModelError):
     """A model did not answer, or broke off. ``retry_after``: seconds, where trying again may help;
     ``too_long``: the prompt was longer than its context."""
 
@@ -70,10 +64,11 @@ class LanguageModel:
         context = self._context or self._llm.metadata.context_window or DEFAULT_CONTEXT
         return int(context) - min(REPLY_TOKENS, int(context) // 4)
 
-    def stream(self, messages: Sequence[Message]) -> Iterator[Piece]:
-        """The reply in pieces. Raises ModelFailure where none comes or where it breaks off.
+    def stream(self, messages: Sequence[Message]) -> Iterator[str]:
+        """The reply in pieces, empty ones as signs of life while the model is silent.
 
-        Tries again, three times in all, where that may help and nothing was written yet.
+        Raises LanguageModelError where none comes or where it breaks off. Tries again, three times
+        in all, where that may help and nothing was written yet.
         """
         from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
@@ -87,14 +82,14 @@ class LanguageModel:
         for attempt in retrying:
             with attempt:
                 for piece in self._once(messages):
-                    began = began or bool(piece.text.strip())
+                    began = began or bool(piece.strip())
                     yield piece
 
     def complete(self, messages: Sequence[Message]) -> str:
         """The whole reply at once."""
-        return "".join(piece.text for piece in self.stream(messages))
+        return "".join(self.stream(messages))
 
-    def _once(self, messages: Sequence[Message]) -> Iterator[Piece]:
+    def _once(self, messages: Sequence[Message]) -> Iterator[str]:
         arrived: queue.Queue[str | BaseException | None] = queue.Queue()
         stop = threading.Event()
         work = threading.Thread(
@@ -108,11 +103,11 @@ class LanguageModel:
                     item = arrived.get(timeout=HEARTBEAT)
                 except queue.Empty:
                     if time.monotonic() - heard > self._timeout:
-                        raise ModelFailure(
+                        raise LanguageModelError(
                             f"{self._called} was silent for {self._timeout:g} s. Try again, or "
                             "give it longer: QA_LLM_TIMEOUT."
                         ) from None
-                    yield Piece("")
+                    yield ""
                     continue
                 if item is None:
                     return
@@ -122,9 +117,11 @@ class LanguageModel:
                 heard = time.monotonic() if item else heard
                 length += len(item)
                 if length > MOST_CHARACTERS:
-                    yield Piece(item[: MOST_CHARACTERS - length + len(item)])
-                    raise ModelFailure(f"{self._called} did not stop writing and was cut off.")
-                yield Piece(item)
+                    yield item[: MOST_CHARACTERS - length + len(item)]
+                    raise LanguageModelError(
+                        f"{self._called} did not stop writing and was cut off."
+                    )
+                yield item
         finally:
             stop.set()
 
@@ -164,11 +161,11 @@ def _pump(
 
 
 def _may_help(error: BaseException) -> bool:
-    return isinstance(error, ModelFailure) and error.retry_after is not None
+    return isinstance(error, LanguageModelError) and error.retry_after is not None
 
 
 def _pause(error: BaseException | None, state: Any) -> float:
-    wanted = error.retry_after if isinstance(error, ModelFailure) else None
+    wanted = error.retry_after if isinstance(error, LanguageModelError) else None
     return max(wanted or 0.0, 0.25 * 2.0 ** int(state.attempt_number - 1))
 
 
@@ -189,7 +186,7 @@ _BY_STATUS = {
 _AGAIN = {408, 409, 429, 500, 502, 503, 504}
 
 
-def explain(error: BaseException, called: str) -> ModelFailure:
+def explain(error: BaseException, called: str) -> LanguageModelError:
     """A failure in our words. Of the error's own text nothing is shown, only looked at."""
     chain = list(_chain(error))
     text = " ".join(str(each).lower() for each in chain)[:20_000]
@@ -198,31 +195,37 @@ def explain(error: BaseException, called: str) -> ModelFailure:
     )
     if "context" in text and any(word in text for word in ("length", "exceed", "maximum", "size")):
         message = f"{called} has no room for the passages. Set QA_LLM_CONTEXT to its context size."
-        return ModelFailure(message, too_long=True)
+        return LanguageModelError(message, too_long=True)
     if status:
         failed = _BY_STATUS.get(status, f"failed (HTTP {status})")
         wanted = _retry_after(chain) if status in _AGAIN else None
         patient = wanted is not None and wanted <= LONGEST_PAUSE
-        return ModelFailure(f"{called} {failed}.", retry_after=wanted if patient else None)
+        return LanguageModelError(f"{called} {failed}.", retry_after=wanted if patient else None)
     names = {type(each).__name__ for each in chain}
-    return ModelFailure(f"{called} {_unconnected(names, text)}.", retry_after=_again(names, text))
+    return LanguageModelError(
+        f"{called} {_unconnected(names, text)}.", retry_after=_again(names, text)
+    )
+
+
+# What stands in the text of an error, or in the name of its class, and what that means.
+_BY_WORDS = (
+    (("certificate", "ssl", "tls"), "cannot be reached safely (TLS). Check QA_LLM_BASE_URL: is it "
+     "https, or http?"),
+    (("timeout",), "did not answer in time. Try again, or give it longer: QA_LLM_TIMEOUT"),
+    (("refused",), "cannot be reached: nothing listens there. Start it, or check QA_LLM_BASE_URL"),
+    (("name or service", "getaddrinfo", "name resolution", "nodename"),
+     "cannot be reached: there is no such host. Check QA_LLM_BASE_URL"),
+    (("json", "validationerror"), "answered with something that is no reply. Check "
+     "QA_LLM_BASE_URL: it ends in /v1"),
+    (("protocol", "connection", "readerror"), "broke off the connection. Try again"),
+)  # fmt: skip
 
 
 def _unconnected(names: set[str], text: str) -> str:
-    if "certificate" in text or "ssl" in text or "tls" in text:
-        return "cannot be reached safely (TLS). Check QA_LLM_BASE_URL: is it https, or http?"
-    if any("Timeout" in name for name in names):
-        return "did not answer in time. Try again, or give it longer: QA_LLM_TIMEOUT"
-    if "refused" in text:
-        return "cannot be reached: nothing listens there. Start it, or check QA_LLM_BASE_URL"
-    if any(
-        words in text for words in ("name or service", "getaddrinfo", "name resolution", "nodename")
-    ):
-        return "cannot be reached: there is no such host. Check QA_LLM_BASE_URL"
-    if "JSONDecodeError" in names or "ValidationError" in names or "json" in text:
-        return "answered with something that is no reply. Check QA_LLM_BASE_URL: it ends in /v1"
-    if any("Protocol" in name or "Connection" in name or "Read" in name for name in names):
-        return "broke off the connection. Try again"
+    told = f"{text} {' '.join(names).lower()}"
+    for signs, meaning in _BY_WORDS:
+        if any(sign in told for sign in signs):
+            return meaning
     return "failed. Check QA_LLM_BASE_URL and QA_LLM_MODEL with: qa doctor"
 
 

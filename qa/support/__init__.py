@@ -87,9 +87,7 @@ def coverage(sentence: str, quote: str) -> float:
 def at_odds(sentence: str, quote: str, quotes: Sequence[Quote] = ()) -> str:
     """What in the sentence the quote does not bear out, in words; empty where nothing is."""
     found = (
-        _numbers(sentence, quote)
-        or _dates(sentence, (*facts.dates(quote), *_meant(quotes)), quote)
-        or _quotations(sentence, quote)
+        _numbers(sentence, quote) or _dates(sentence, quote, quotes) or _quotations(sentence, quote)
     )
     if found:
         return found
@@ -132,9 +130,13 @@ def _meant(quotes: Sequence[Quote]) -> list[facts.Date]:
     return found
 
 
-def _dates(sentence: str, there: Sequence[facts.Date], quote: str) -> str:
+def _dates(sentence: str, quote: str, quotes: Sequence[Quote]) -> str:
+    told = facts.dates(sentence)
+    if not told:
+        return ""
+    there = (*facts.dates(quote), *_meant(quotes))
     counted = {found.value for found in facts.quantities(quote)}
-    for said in facts.dates(sentence):
+    for said in told:
         as_number = said.year in counted and not said.month
         if not as_number and not facts.tells_date(there, said):
             return f"the date {facts.written(said)} is not in the quote"

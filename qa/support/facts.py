@@ -5,15 +5,18 @@ English. What is not recognised is no fact here and counts as plain words.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 from qa.questions import MONTHS, STOP_WORDS, listed, stem, words
 
+_LISTS: dict[str, Any] = json.loads(files("qa.support").joinpath("words.json").read_text("utf-8"))
 _SMALL = {
     name: value
     for value, name in enumerate(
@@ -45,24 +48,7 @@ _ORDINALS = {
 _COUNTS = {"twice": 2.0, "thrice": 3.0, "double": 2.0, "doubled": 2.0, "triple": 3.0,
            "tripled": 3.0, "couple": 2.0, "pair": 2.0}  # fmt: skip
 _SIGNS = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "%": "percent", "°": "degree"}
-_UNITS: dict[str, str] = {
-    form: name for name, forms in (line.split(":") for line in """
-percent:percent per_cent pct|point:percentage_point percentage_points
-second:second seconds sec secs|minute:minute minutes min mins|hour:hour hours hr hrs
-day:day days|week:week weeks|month:month months|year:year years|decade:decade decades
-century:century centuries|millimetre:mm millimetre millimetres millimeter millimeters
-centimetre:cm centimetre centimetres centimeter centimeters
-metre:m metre metres meter meters|kilometre:km kms kilometre kilometres kilometer kilometers
-mile:mile miles|foot:foot feet ft|inch:inch inches|yard:yard yards
-gram:g gram grams|kilogram:kg kilo kilos kilogram kilograms|tonne:tonne tonnes ton tons
-pound:pound pounds lb lbs|ounce:ounce ounces|litre:litre litres liter liters|gallon:gallon gallons
-hectare:hectare hectares|acre:acre acres|degree:degree degrees|celsius:celsius|fahrenheit:fahrenheit
-dollar:dollar dollars usd|euro:euro euros eur|cent:cent cents|penny:penny pence
-crown:crown crowns|yen:yen|franc:franc francs|mark:mark marks|rupee:rupee rupees
-knot:knot knots|mph:mph|watt:watt watts|kilowatt:kw kilowatt kilowatts|megawatt:mw megawatt megawatts
-gigawatt:gw gigawatt gigawatts|hertz:hz hertz|byte:byte bytes|megabyte:mb megabyte megabytes
-gigabyte:gb gigabyte gigabytes""".strip().replace("\n", "|").split("|")) for form in forms.split()
-}  # fmt: skip
+_UNITS = {form: name for name, forms in _LISTS["units"].items() for form in forms.split()}
 _NUMBER = re.compile(
     r"(?:(?P<sign>[$€£¥])\s?)?(?<![\w.,])(?P<digits>\d{1,3}(?:[,\u00a0\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     r"(?P<tail>st\b|nd\b|rd\b|th\b|s\b|k\b|m\b|mn\b|bn\b|tn\b)?(?P<mark>\s?[%°])?",
@@ -145,7 +131,9 @@ def _numerals(text: str) -> list[Quantity]:
 
 _CLOCK = re.compile(
     r"(?<![\d.:,])(?P<hour>[01]?\d|2[0-3])(?:"
-    r"(?:[:.](?P<minute>[0-5]\d))?\s?(?:(?P<half>[ap])\.?m\b\.?|in the (?P<part>morning|evening|afternoon))|:(?P<minute24>[0-5]\d)\b(?!:))",
+    r"(?:[:.](?P<minute>[0-5]\d))?\s?"
+    r"(?:(?P<half>[ap])\.?m\b\.?|in the (?P<part>morning|evening|afternoon))"
+    r"|:(?P<minute24>[0-5]\d)\b(?!:))",
     re.IGNORECASE,
 )
 
@@ -194,39 +182,55 @@ def _written(text: str, tokens: list[re.Match[str]], at: int) -> tuple[int, floa
     """How many tokens from ``at`` make up a number, its value, and whether it is an ordinal."""
     word = tokens[at].group().lower()
     before = tokens[at - 1].group().lower() if at else ""
-    if word in _ORDINALS and not (word == "second" and before in {"a", "per", "one"}):
-        third = word in {"third", "quarter"} and before in {"a", "one", "the"}
-        if not third or before == "the":
-            return 1, float(_ORDINALS[word]), True
-    if word in _FRACTIONS:
-        return 1, _FRACTIONS[word], False
-    if word in _COUNTS:
-        return 1, _COUNTS[word], False
-    if word in {"dozens", "hundreds", "thousands", "millions", "billions"}:
-        return 0, 0.0, False
-    total = current = 0.0
-    run = 0
-    while at + run < len(tokens):
-        name = tokens[at + run].group().lower()
-        if run and not re.fullmatch(
-            r"[\s-]+", text[tokens[at + run - 1].end() : tokens[at + run].start()]
-        ):
+    if _is_ordinal(word, before):
+        return 1, float(_ORDINALS[word]), True
+    single = _FRACTIONS.get(word) or _COUNTS.get(word)
+    if single:
+        return 1, single, False
+    run = _Run()
+    while at + run.length < len(tokens):
+        place = at + run.length
+        between = text[tokens[place - 1].end() : tokens[place].start()] if run.length else " "
+        if not re.fullmatch(r"[\s-]+", between) or not run.take(tokens, place, before):
             break
-        if name in _SMALL and not (name == "one" and not run and not _counts(tokens, at)):
-            current += _SMALL[name]
+    return run.length, run.total + run.current, False
+
+
+def _is_ordinal(word: str, before: str) -> bool:
+    if word == "second" and before in {"a", "per", "one"}:
+        return False
+    third = word in {"third", "quarter"} and before in {"a", "one"}
+    return word in _ORDINALS and not third
+
+
+@dataclass(slots=True)
+class _Run:
+    """A number being read: "three hundred and twelve"."""
+
+    length: int = 0
+    total: float = 0.0
+    current: float = 0.0
+
+    def take(self, tokens: list[re.Match[str]], at: int, before: str) -> bool:
+        """Takes the token at a place, or says that the number has ended before it."""
+        name, taken = tokens[at].group().lower(), 1
+        if name in _SMALL and not (name == "one" and not self.length and not _counts(tokens, at)):
+            self.current += _SMALL[name]
         elif name in _TENS:
-            current += _TENS[name]
-        elif name in _MAGNITUDES and len(name) > 2 and (run or before in {"a", "one"}):
-            scaled = (current or 1.0) * _MAGNITUDES[name]
-            total, current = (total, scaled) if name == "hundred" else (total + scaled, 0.0)
-        elif name in _FRACTIONS and run == 1 and current:
-            return run + 1, current * _FRACTIONS[name], False
-        elif name == "and" and run and _and_a_half(tokens, at + run):
-            return run + 3, total + current + 0.5, False
-        elif not (name == "and" and run and _goes_on(tokens, at + run + 1)):
-            break
-        run += 1
-    return run, total + current, False
+            self.current += _TENS[name]
+        elif name in _MAGNITUDES and len(name) > 2 and (self.length or before in {"a", "one"}):
+            scaled = (self.current or 1.0) * _MAGNITUDES[name]
+            hundreds = name == "hundred"
+            self.current = scaled if hundreds else 0.0
+            self.total += 0.0 if hundreds else scaled
+        elif name in _FRACTIONS and self.length == 1 and self.current:
+            self.current *= _FRACTIONS[name]
+        elif name == "and" and self.length and _and_a_half(tokens, at):
+            self.current, taken = self.current + 0.5, 3
+        elif not (name == "and" and self.length and _goes_on(tokens, at + 1)):
+            return False
+        self.length += taken
+        return True
 
 
 def _counts(tokens: list[re.Match[str]], at: int) -> bool:
@@ -294,7 +298,7 @@ _DATED = re.compile(
             rf"(?:,?\s+{_YEAR.format(n=2)})?",
             rf"\b{_MONTH.format(n=3)},?\s+(?:of\s+)?{_YEAR.format(n=3)}",
             rf"(?<![\d.,$€£¥/]){_YEAR.format(n=4)}(?!s\b)",
-            rf"\b(?P<decade>1[0-9]\d0|20\d0)s\b",
+            r"\b(?P<decade>1[0-9]\d0|20\d0)s\b",
         )
     ),
     re.IGNORECASE,

@@ -150,12 +150,9 @@ def _exchanged(said: Sequence[str], found: Sequence[str]) -> list[tuple[str, str
     return pairs
 
 
-_FROM_TO = re.compile(
-    r"\bfrom (?:about |nearly )?[$€£]?(\d[\d.,]*\d|\d)\D.{0,24}?\bto (?:about )?[$€£]?(\d[\d.,]*\d|\d)"
-)
-_TO_FROM = re.compile(
-    r"\bto (?:about )?[$€£]?(\d[\d.,]*\d|\d)\D.{0,24}?\bfrom (?:about )?[$€£]?(\d[\d.,]*\d|\d)"
-)
+_FIGURE = r"(?:about |nearly )?[$€£]?(\d[\d.,]*\d|\d)"
+_FROM_TO = re.compile(rf"\bfrom {_FIGURE}\D.{{0,24}}?\bto {_FIGURE}")
+_TO_FROM = re.compile(rf"\bto {_FIGURE}\D.{{0,24}}?\bfrom {_FIGURE}")
 
 
 def reversed_change(sentence: str, quote: str) -> str:
