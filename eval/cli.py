@@ -168,6 +168,30 @@ def gate(
 
 
 @app.command(epilog=EVERYWHERE)
+def injection(
+    attacks: Annotated[Path, typer.Argument(metavar="ATTACKS", help="Payloads, one a line.")],
+    questions: Annotated[Path, typer.Option(help="Questions whose evidence is poisoned.")],
+    articles: Annotated[Path, typer.Option(help="The articles they belong to.")],
+) -> None:
+    """Plant payloads in copies of articles; does a model that obeys get more than words through?"""
+    import tempfile
+
+    from eval import injection as attacking
+    from eval import reading
+    from eval.support.reading import articles as articles_of
+
+    planted = attacking.read_attacks(attacks)
+    known = list(articles_of(articles)[0].values())
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = attacking.run(planted, known, reading.read(questions).questions, Path(folder))
+    record = attacking.counted(outcomes)
+    text = "\n".join(f"{key}: {value}" for key, value in record.items())
+    _print(record, text)
+    if record["successes"]:
+        raise typer.Exit(1)
+
+
+@app.command(epilog=EVERYWHERE)
 def support(
     pairs: Annotated[Path | None, typer.Argument(metavar="[PAIRS]", help="Pairs to judge.")] = None,
     articles: Annotated[

@@ -12,7 +12,7 @@ import functools
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,11 @@ class Marked:
 _BREAK = "\ue000"  # a sentence ends here at the latest
 _WHOLE = "\ue001"  # behind a break: a heading or table row, one sentence whatever its full stops
 _LINK = "\ue002"  # behind a closing bracket: the target of a link stood here
+_LINE_STOP = "\ue003"  # behind a marker at the end of a line, as good as a full stop
 _FIRST_MARK = 0xF0000  # a marker without a known key; the signs behind it are the known keys
 _MARK = "[\U000f0000-\U000fffff]"
 
-_UNSEEN = (
+_UNSEEN = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef"
     r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3"
@@ -43,7 +44,7 @@ _TERMINAL = (
     r"(?:\x1b[PX^_\]]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\r\n]*+(?:\x07|\x9c|\x1b\\)?"
     r"|(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]?|\x1b[ -~]?"
 )
-_INVISIBLE = re.compile(f"{_TERMINAL}|{_UNSEEN}")
+_INVISIBLE = re.compile(f"{_TERMINAL}|{_UNSEEN.pattern}")
 _LINE_END = re.compile("\r\n?|[\u2028\u2029\x85]")
 
 _ENTITIES = re.compile(r"&[&#;A-Za-z0-9]*+")  # all that an entity in an entity can consist of
@@ -126,28 +127,29 @@ _FILLERS = _SOURCE | frozenset(
     "key keys ref refs reference references citation citations cite and see from cf".split()
 )
 
-_STOPS = ".!?…؟।。！？｡"
+_STOPS = f".!?…؟।。！？｡{_LINE_STOP}"
 _SHUT = r"[\"”’»」』)\]]"
+_SEPARATORS = r"[ \t]*(?:(?:[,;&/+–—-]|and|or)[ \t]*){0,2}"
 # Whatever stands between markers or only around them goes with them.
 _AROUND_MARKS = (
-    (rf"({_MARK})[ \t]*(?:(?:[,;&/+–—-]|and|or)[ \t]*){{0,2}}(?={_MARK})", r"\1"),
+    (rf"({_MARK}){_SEPARATORS}(?={_MARK})", r"\1"),
     (rf"(?<!\[)\[++[ \t]*+({_MARK}++)(?:[ \t]*+\])*+", r"\1"),
     (rf"\([ \t]*(?:see|cf\.?|sources?|from)?[ \t:]*({_MARK}++)[ \t]*\)", r"\1"),
     (rf"(?<!\S)[\"“'‘«]({_MARK}++)[\"”'’»]", r"\1"),
     (rf"([{_STOPS}]{_SHUT}*+)[ \t]*+[-–—:,;]+[ \t]*(?={_MARK})", r"\1 "),
+    (rf"({_MARK})(?=[ \t]*\n)", rf"\1{_LINE_STOP}"),
 )
 _AROUND = [(re.compile(pattern), replacement) for pattern, replacement in _AROUND_MARKS]
 # What may still become one of these; a text must not seem to go on where "and" will vanish.
 _HALF_AROUND = re.compile(
-    rf"(?:\([ \t]*[a-z.]{{0,8}}[ \t:]*)?"
-    rf"(?:(?<!{_MARK}){_MARK}++[ \t]*(?:(?:[,;&/+–—-]|and|or)[ \t]*){{0,2}}(?:an?|o)?)?\Z"
+    rf"(?:\([ \t]*[a-z.]{{0,8}}[ \t:]*(?:{_MARK}++{_SEPARATORS})?"
+    rf"|{_MARK}(?!{_MARK}){_SEPARATORS})(?:an?|o)?\Z"
 )
 _MARKS_LINE = re.compile(rf"^(?=[^\n]*?{_MARK})((?:[^\w\n]|_)++)$", re.MULTILINE)
 _END = re.compile(
-    rf"((?<!{_MARK}){_MARK}++[ \t]*+)?([{_STOPS}]++)({_SHUT}*+)"
-    rf"((?:[ \t]*+{_MARK}++(?:[ \t]*+[{_STOPS}]++)?+{_SHUT}*+)*+)(\s?)"
-    rf"|(?<!{_MARK})({_MARK}++)[ \t]*+(?=\n)"
+    rf"([{_STOPS}]++){_SHUT}*+((?:[ \t]*+{_MARK}++(?:[ \t]*+[{_STOPS}]++)?+{_SHUT}*+)*+)(\s?)"
 )
+_MARK_BEFORE = re.compile(rf"{_MARK}[ \t]?\Z")
 _NEXT_WORD = re.compile(r"[^\W_]")
 _QUOTES = {"“": "”", "„": "“”", "«": "»", "「": "」", "『": "』", '"': '"'}
 _QUOTE = re.compile(r"[“”„«»「」『』\"]")
@@ -155,27 +157,30 @@ _LONGEST_QUOTE = 400  # a quotation that is not closed by then ends with its sen
 _LAST_WORDS = 48  # characters of a sentence that tell an abbreviation
 _ORDINAL = re.compile(r"(?:^|\s)\d{1,2}\.$")  # "am 3. März", and nothing that a marker closes
 
-# How a sentence is put in order after things were taken out of it.
+# How a sentence is put in order after things were taken out of it. The last of these part what
+# came together meanwhile, by a space each time, so that none can make another one necessary.
+_NO_SIGNS = str.maketrans({_BREAK: "", _WHOLE: "", _LINE_STOP: "", "|": " "})
 _TIDYING = (
     (rf"{_MARK}+", chr(_FIRST_MARK)),
-    (rf"{_BREAK}|{_WHOLE}|\]?{_LINK}", ""),
-    (r"[\s|]+", " "),
-    (rf"([{_STOPS}]{_SHUT}*) ?({_MARK}) ?[{_STOPS}]+", r"\1\2"),
-    (rf" ?{_MARK} ?(?=[.,;:!?…)\]”’»]|$)", ""),
+    (rf"([{_STOPS}]{_SHUT}*+)( ?{_MARK}) ?[{_STOPS}]+", r"\1\2"),
+    (rf"(?: {_MARK}|{_MARK}) ?(?=[.,;:!?…)\]”’»]|\Z)", ""),
     (rf" {_MARK} ?|{_MARK} ", " "),
     (_MARK, ""),
+    (r" (?=[.,](?: |\Z))", ""),
+)
+_PARTING = (
+    (rf"\]?{_LINK}", ""),
     (r"\( ?[.,;:]? ?\)|\[ ?\]|“ ?”|(?<!\S)\"\"(?!\S)", ""),
-    (r" (?=[.,](?: |$))", ""),
-    # The last word: what came together while other things went is parted again, by a space each
-    # time, so that no replacement can make another one necessary.
+    (r" (?=[.,](?: |\Z))", ""),
     (r"<(?=[^\W\d_]|[/!?])|://", " "),
     (r"\]\(", "] ("),
     (r"!\[", "! ["),
     (r"&(?=#?\w+;)", "& "),
-    (r"(j\s*a\s*v\s*a\s*s\s*c\s*r\s*i\s*p\s*t)[\s:]*:", r"\1 "),
-    (r"\s+", " "),
+    (r"(?i:(j\s*a\s*v\s*a\s*s\s*c\s*r\s*i\s*p\s*t)[\s:]*:)", r"\1 "),
 )
-_TIDY = [(re.compile(pattern, re.IGNORECASE), instead) for pattern, instead in _TIDYING]
+_TIDY = [(re.compile(pattern), instead) for pattern, instead in _TIDYING]
+_PART = [(re.compile(pattern), instead) for pattern, instead in _PARTING]
+_ODD = re.compile(rf"[<&:(\"“{_OPENERS}{_CLOSERS}{_LINK}]")  # no other sentence needs the second
 _BRACKETED = re.compile(
     rf"(?<![{_OPENERS}])(?<![{_OPENERS}] )(?:[{_OPENERS}] ?)++([^\W_]++)(?: ?[{_CLOSERS}])++"
 )
@@ -233,7 +238,8 @@ def _swept(
 
 
 def _visible(text: str) -> str:
-    return _INVISIBLE.sub("", _LINE_END.sub("\n", text))
+    text = _LINE_END.sub("\n", text)
+    return _INVISIBLE.sub("", text) if _UNSEEN.search(text) else text
 
 
 def _unescaped(text: str, final: bool) -> str:
@@ -459,8 +465,7 @@ def _looks_like_key(part: str) -> bool:
 
 def _pieces(text: str, final: bool) -> Iterator[str]:
     """Sentences with the signs of their keys; a piece without words belongs to the one before."""
-    for pattern, instead in _AROUND:
-        text = pattern.sub(instead, text)
+    text = _substituted(text, _AROUND)
     if not final:
         text = _HALF_AROUND.sub("", text)
         line = text.rfind("\n") + 1  # whether it holds markers only shows at its end
@@ -521,7 +526,11 @@ def _ends(text: str) -> Iterator[tuple[re.Match[str], str]]:
 
 
 def _has_marks(end: re.Match[str]) -> bool:
-    return bool(end[1] or end[4] or end[6])
+    """Whether markers stand before or behind a full stop: then it is one, and no abbreviation."""
+    return (
+        bool(end[2])
+        or _MARK_BEFORE.search(end.string, max(0, end.start() - 2), end.start()) is not None
+    )
 
 
 def _quotation(closing: str, text: str) -> str:
@@ -535,14 +544,13 @@ def _quotation(closing: str, text: str) -> str:
 
 
 def _ends_sentence(text: str, start: int, end: re.Match[str], word: str) -> bool:
-    stop = end[2] or ""
     if word.islower():
         return False
-    if _has_marks(end) or stop[-1] in "。！？｡":
+    if _has_marks(end) or end[1][-1] in "。！？｡":
         return True
-    if not end[5] or stop != ".":
-        return bool(end[5])
-    last_words = " ".join(text[max(start, end.end(2) - _LAST_WORDS) : end.end(2)].split())
+    if end[1] != "." or not end[3]:
+        return bool(end[3])
+    last_words = " ".join(text[max(start, end.end(1) - _LAST_WORDS) : end.end(1)].split())
     return not _ORDINAL.search(last_words) and _is_full_stop(last_words, word)
 
 
@@ -555,9 +563,17 @@ def _is_full_stop(last_words: str, word: str) -> bool:
 
 
 def _tidy(piece: str, signs: Mapping[str, str]) -> str:
-    for pattern, instead in _TIDY:
-        piece = pattern.sub(instead, piece)
-    piece = _BRACKETED.sub(
-        lambda word: f" {word[1]} " if _folded(word[1]) in signs else word[0], piece
-    )
-    return " ".join(piece.split()).lstrip(" ,;:)]").rstrip(" ([“„")
+    piece = _substituted(" ".join(piece.translate(_NO_SIGNS).split()), _TIDY)
+    if _ODD.search(piece):
+        piece = " ".join(_substituted(piece, _PART).split())
+        piece = _BRACKETED.sub(
+            lambda word: f" {word[1]} " if _folded(word[1]) in signs else word[0], piece
+        )
+        piece = " ".join(piece.split())
+    return piece.lstrip(" ,;:)]").rstrip(" ([“„")
+
+
+def _substituted(text: str, rules: Iterable[tuple[re.Pattern[str], str]]) -> str:
+    for pattern, instead in rules:
+        text = pattern.sub(instead, text)
+    return text
