@@ -66,7 +66,7 @@ _ESCAPE = re.compile(r"\\++[!-/:-@\[-`{-~\n]?")
 
 _LINE_SIGNS = r"(?:[ \t>]|[-*+•–—][ \t]|\d{1,2}[.)][ \t]|#{1,6}[ \t])*+(?:\[[ xX]\](?=[ \t]))?+"
 _LINE_START = re.compile(_LINE_SIGNS)
-_RULE = re.compile(r"[-*_=|:+~\s]{2,}")
+_RULE = re.compile(r"[-*_=|:+~\s]+")
 _FENCE = re.compile(r"(?:`{3,}+|~{3,}+)\s*[\w.+#-]*\s*")
 _DEFINITION = re.compile(r"\[([^\[\]]{1,100}+)\]:\s*(.*)")
 _ADDRESS = re.compile(
@@ -107,7 +107,7 @@ _URL = re.compile(
     r"|(?<![\w.:])//\w"
     r"|\b(?:javascript|vbscript|data|mailto|file|blob|tel|sms|about|view-source|intent|magnet):."
     r"|\bwww\.\w"
-    r"|(?<![\w.-])(?:[\w-]{1,63}\.){1,8}[a-z]{2,24}(?:/|[?#]\w|:\d)"
+    r"|(?<![\w.-])(?:[\w-]{1,63}\.){1,8}[a-z]{2,24}(?:/|:\d)"
     r"|(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}[:/]",
     re.IGNORECASE,
 )
@@ -128,13 +128,13 @@ _FILLERS = _SOURCE | frozenset(
 )
 
 _STOPS = f".!?…؟।。！？｡{_LINE_STOP}"
-_SHUT = r"[\"”’»」』)\]]"
+_SHUT = r"[\"”’»“«」』)\]]"  # some languages close a quotation with “ or «
 _SEPARATORS = r"[ \t]*(?:(?:[,;&/+–—-]|and|or)[ \t]*){0,2}"
 # Whatever stands between markers or only around them goes with them.
 _AROUND_MARKS = (
     (rf"({_MARK}){_SEPARATORS}(?={_MARK})", r"\1"),
     (rf"(?<!\[)\[++[ \t]*+({_MARK}++)(?:[ \t]*+\])*+", r"\1"),
-    (rf"\([ \t]*(?:see|cf\.?|sources?|from)?[ \t:]*({_MARK}++)[ \t]*\)", r"\1"),
+    (rf"\([ \t]*(?i:see|cf\.?|sources?|from)?[ \t:]*({_MARK}++)[ \t]*\)", r"\1"),
     (rf"(?<!\S)[\"“'‘«]({_MARK}++)[\"”'’»]", r"\1"),
     (rf"([{_STOPS}]{_SHUT}*+)[ \t]*+[-–—:,;]+[ \t]*(?={_MARK})", r"\1 "),
     (rf"({_MARK})(?=[ \t]*\n)", rf"\1{_LINE_STOP}"),
@@ -142,7 +142,7 @@ _AROUND_MARKS = (
 _AROUND = [(re.compile(pattern), replacement) for pattern, replacement in _AROUND_MARKS]
 # What may still become one of these; a text must not seem to go on where "and" will vanish.
 _HALF_AROUND = re.compile(
-    rf"(?:\([ \t]*[a-z.]{{0,8}}[ \t:]*(?:{_MARK}++{_SEPARATORS})?"
+    rf"(?:\([ \t]*[A-Za-z.]{{0,8}}[ \t:]*(?:{_MARK}++{_SEPARATORS})?"
     rf"|{_MARK}(?!{_MARK}){_SEPARATORS})(?:an?|o)?\Z"
 )
 _MARKS_LINE = re.compile(rf"^(?=[^\n]*?{_MARK})((?:[^\w\n]|_)++)$", re.MULTILINE)
@@ -393,17 +393,15 @@ def _marked(text: str, signs: Mapping[str, str], final: bool) -> str:
 def _group(match: re.Match[str], signs: Mapping[str, str]) -> str:
     if match[1] is None:
         return _round(match, signs)
-    beside = match[5] is not None
-    if match[4] and not any(sign.isdigit() for sign in match[2]):
+    linked, beside = bool(match[4]), match[5] is not None
+    if linked and not any(sign.isdigit() for sign in match[2]):
         first = match[2]  # "[here](…)" has the form of a key, but it is the text of a link
     else:
-        first = _square(match.group(1, 2, 3), signs, bare=beside or bool(match[4]))
-    if not beside:
-        return first
-    labels = bool(match[3]) and _marks(match[2], signs) is None and bool(match[2].strip())
-    if labels and match[7] and _marks(match[6], signs) is None:
-        return first  # the second pair only says where a link of the first leads
-    return first + _square(match.group(5, 6, 7), signs, bare=False)
+        first = _square(match.group(1, 2, 3), signs, bare=linked or beside)
+    words = bool(match[3]) and bool(match[2].strip()) and _marks(match[2], signs) is None
+    if words and beside and not linked and match[7] and _marks(match[6], signs) is None:
+        return first  # "[text][label]": the second pair only says where a link leads
+    return first + (_square(match.group(5, 6, 7), signs, bare=False) if beside else "")
 
 
 def _square(group: tuple[str | Any, ...], signs: Mapping[str, str], *, bare: bool) -> str:

@@ -96,6 +96,11 @@ def stem(word: str) -> str:
     return _NUMBER_WORDS.get(word) or str(_stemmer().stemWord(_IRREGULAR.get(word, word)))
 
 
+def is_past(word: str) -> bool:
+    """Whether one of :func:`words` looks like a past form: opened, went."""
+    return word.endswith("ed") or word in _IRREGULAR
+
+
 # -- questions ------------------------------------------------------------------------------------
 
 _PERSONS = listed("persons")

@@ -20,6 +20,7 @@ from qa.support import facts, polarity
 from qa.types import Quote, Support
 
 SUPPORTED, PARTIAL = 0.6, 0.35  # least share of the sentence's content that the quotes say
+CLOSEST = 0.9  # of what a quote says of a sentence, said by one sentence of it
 MODEL_SHARE = 0.6  # of a configured model in the score; the rest is the rules'
 
 Entailment = Callable[[str, str], float]  # probability that a quote entails a sentence
@@ -65,13 +66,31 @@ _FRAME = re.compile(
 
 
 def _stands(said: str, quote: str) -> bool:
-    return said in quote or said[:1].lower() + said[1:] in quote
+    """Whether the sentence stands word for word in the quote, and nothing before it takes it back:
+    "Nobody believes that the bridge is safe" does not say that the bridge is safe."""
+    for wording in (said, said[:1].lower() + said[1:]):
+        at = quote.find(wording)
+        while at >= 0:
+            whole = not _WORD_BEFORE.search(quote[:at]) and not _WORD_BEHIND.match(
+                quote[at + len(wording) :]
+            )
+            lead = re.split(r"[.!?;]\s|[\n]", quote[:at])[-1]
+            if whole and not polarity.takes_back(lead):
+                return True
+            at = quote.find(wording, at + 1)
+    return False
+
+
+_WORD_BEFORE = re.compile(r"[\w.,’'-]$")
+_WORD_BEHIND = re.compile(r"\w|[.,]\d")
 
 
 def _unframed(sentence: str) -> str:
     """Without "According to the article,", which speaks of the source and is no fact of it."""
     frame = _FRAME.match(sentence)
-    rest = sentence[frame.end() :] if frame else sentence
+    if not frame:
+        return sentence
+    rest = sentence[frame.end() :]
     return rest[:1].upper() + rest[1:]
 
 
@@ -94,25 +113,37 @@ def at_odds(sentence: str, quote: str, quotes: Sequence[Quote] = ()) -> str:
     name = _strange_name(sentence, quote, quotes)
     if name:
         return f"“{name}” is not in the quote"
+    closest = _closest(sentence, quote)
     for turned, words_for in (
         (polarity.denial, "only one of the two denies “{}”"),
         (polarity.turned, "“{}” is turned round"),
         (polarity.reversed_change, "“{}” is turned round"),
+        (polarity.reordered, "“{}” stands in another place"),
         (polarity.unranked, "the quote does not say “{}”"),
         (polarity.hardened, "“{}” is expected, not told as a fact"),
     ):
-        word = turned(sentence, quote)
+        word = turned(sentence, closest)
         if word:
             return words_for.format(word)
     return ""
 
 
+def _closest(sentence: str, quote: str) -> str:
+    """The one sentence of a quote that says nearly all that the quote says of the sentence, since
+    what another one denies is another matter; the whole quote where no single one does."""
+    pieces = [piece for piece in re.split(r"(?<=[.!?])[\"”’]?\s+", quote) if piece]
+    shares = [coverage(sentence, piece) for piece in pieces]
+    best = max(range(len(pieces)), key=shares.__getitem__, default=0)
+    near = len(pieces) > 1 and shares[best] >= CLOSEST * coverage(sentence, quote)
+    return pieces[best] if near else quote
+
+
 def _numbers(sentence: str, quote: str) -> str:
     there = facts.quantities(quote)
     for said in facts.quantities(sentence):
-        if said.kind == "ordinal" and said.value <= 3:
+        if said.kind == "ordinal" and said.value == 1:
             continue  # "first": see polarity.unranked
-        if not any(facts.same_quantity(said, found) for found in there):
+        if not facts.tells_quantity(there, said):
             return f"the number {sentence[said.start : said.end].strip()} is not in the quote"
     return ""
 
@@ -132,6 +163,9 @@ def _meant(quotes: Sequence[Quote]) -> list[facts.Date]:
 
 def _dates(sentence: str, quote: str, quotes: Sequence[Quote]) -> str:
     told = facts.dates(sentence)
+    strange = facts.weekdays(sentence) - facts.weekdays(quote)
+    if strange and not facts.dates(quote):
+        return f"“{min(strange).capitalize()}” is not in the quote"
     if not told:
         return ""
     there = (*facts.dates(quote), *_meant(quotes))

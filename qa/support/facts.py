@@ -60,6 +60,14 @@ _APPROXIMATE = re.compile(
     r"at least|at most|up to|fewer than|close to|just)\s*(?:the\s)?[$€£¥]?$",
     re.IGNORECASE,
 )
+_BOUNDS = {
+    "<": re.compile(
+        r"\b(?:less|fewer|lower|smaller|shorter) than$|\b(?:under|below|up to|at most)$"
+    ),
+    ">": re.compile(
+        r"\b(?:more|greater|higher|larger|longer|other) than$|\b(?:over|above|at least|exceed\w*)$"
+    ),
+}
 _ROUNDING = 0.05  # "about 300" for 312
 
 
@@ -76,6 +84,7 @@ class Quantity:
     start: int
     end: int
     approximate: bool = False
+    bound: str = ""  # "<" for "fewer than 300", ">" for "at least 300"
 
 
 class Date(NamedTuple):
@@ -153,8 +162,10 @@ def _with_unit(text: str, value: float, unit: str, match: re.Match[str]) -> Quan
         elif word not in _UNITS:
             break
         end += following.end()
-    near = _APPROXIMATE.search(text[max(0, match.start() - 24) : match.start()]) is not None
-    return Quantity(value, unit, "number", match.start(), end, near)
+    before = text[max(0, match.start() - 24) : match.start()].rstrip(" $€£¥").lower()
+    near = _APPROXIMATE.search(before) is not None
+    bound = next((sign for sign, told in _BOUNDS.items() if told.search(before)), "")
+    return Quantity(value, unit, "number", match.start(), end, near, bound)
 
 
 def _number_words(text: str) -> list[Quantity]:
@@ -184,7 +195,11 @@ def _written(text: str, tokens: list[re.Match[str]], at: int) -> tuple[int, floa
     before = tokens[at - 1].group().lower() if at else ""
     if _is_ordinal(word, before):
         return 1, float(_ORDINALS[word]), True
-    single = _FRACTIONS.get(word) or _COUNTS.get(word)
+    hyphened = text[tokens[at].end() : tokens[at].end() + 1] == "-"
+    single = 0.0 if hyphened or word.endswith(("s", "ves")) else _FRACTIONS.get(word, 0.0)
+    if word == "quarter" and before not in {"a", "one"}:
+        single = 0.0
+    single = single or _COUNTS.get(word, 0.0)
     if single:
         return 1, single, False
     run = _Run()
@@ -249,18 +264,42 @@ def _goes_on(tokens: list[re.Match[str]], at: int) -> bool:
     return before in {"hundred", "thousand"} and (name in _SMALL or name in _TENS)
 
 
+def tells_quantity(there: Sequence[Quantity], said: Quantity) -> bool:
+    """Whether one of a quote's numbers is the one of a sentence.
+
+    Where the value stands in the quote with a unit, the sentence's unit must be it.
+    """
+    found = [each for each in there if same_quantity(said, each)]
+    united = [each for each in there if _same_value(said, each) and each.unit]
+    if said.unit and united and not any(each.unit == said.unit for each in united):
+        return any(each.unit and each.unit != said.unit for each in found)  # converted
+    return bool(found)
+
+
 def same_quantity(said: Quantity, found: Quantity) -> bool:
-    """Whether a number in a sentence is one of the quote's: value and, where both tell, unit."""
-    if said.kind != found.kind and "clock" in (said.kind, found.kind):
-        return False
+    """Whether two numbers are the same: kind, value, bound and, where both tell, unit."""
+    if said.kind != found.kind or said.bound != found.bound:
+        return said.kind == found.kind and _near(said, found)
     if said.unit and found.unit and said.unit != found.unit:
         return _converted(said, found)
-    if abs(said.value - found.value) <= 1e-6 * max(abs(said.value), 1.0):
-        return said.kind == found.kind or said.value > 3
-    if {said.unit, found.unit} & {"percent"} and said.value <= 1:  # a quarter, 25 percent
-        return abs(100 * said.value - found.value) < 0.5
+    if _same_value(said, found):
+        return True
+    if (said.unit == "percent") != (found.unit == "percent"):  # a quarter, 25 percent
+        part, whole = (found, said) if said.unit == "percent" else (said, found)
+        return part.value <= 1 and abs(100 * part.value - whole.value) < 0.5
+    return _near(said, found)
+
+
+def _same_value(said: Quantity, found: Quantity) -> bool:
+    return abs(said.value - found.value) <= 1e-6 * max(abs(said.value), 1.0)
+
+
+def _near(said: Quantity, found: Quantity) -> bool:
+    """ "about 300" and "over 300" for 312; what is told as exact must be exact."""
     close = abs(said.value - found.value) <= _ROUNDING * max(abs(found.value), 1e-9)
-    return said.approximate and close
+    fits = not said.bound or (said.value < found.value) == (said.bound == ">")
+    units = not said.unit or not found.unit or said.unit == found.unit
+    return said.approximate and close and fits and units
 
 
 _SCALES = {
@@ -355,7 +394,8 @@ def tells_date(found: Sequence[Date], said: Date) -> bool:
 # -- names and quoted words -----------------------------------------------------------------------
 
 _CAPITAL = re.compile(r"[^\W\d_][\w]*(?:[-'’.&][\w]+)*\.?")
-_NO_NAMES = listed("weekdays") | set(MONTHS) | listed("titles") | {"i", "ok"}
+_WEEKDAYS = listed("weekdays")
+_NO_NAMES = _WEEKDAYS | set(MONTHS) | listed("titles") | {"i", "ok"}
 _OPENING = re.compile(r"(?:^|[.!?:;\n]\s*|[.!?]?[\"“”‘(\[]\s*|^\s*[-*#>|]+\s*)$")
 
 
@@ -368,9 +408,9 @@ def names(text: str) -> tuple[str, ...]:
         if not token[:1].isupper() and not any(c.isupper() for c in token[1:]):
             continue
         word = folded(token)
-        if word in STOP_WORDS or word in _NO_NAMES:
+        opens = _OPENING.search(text[max(0, match.start() - 8) : match.start()]) is not None
+        if word in _NO_NAMES or len(word) == 1 or (opens and word in STOP_WORDS):
             continue
-        opens = _OPENING.search(text[: match.start()]) is not None
         if not opens or _in_run(text, match.end()) or token[1:] != token[1:].lower():
             found.append(word)
     return tuple(found)
@@ -379,6 +419,11 @@ def names(text: str) -> tuple[str, ...]:
 def is_plain(part: str) -> bool:
     """Whether a part of a hyphenated name names nothing: "mid" and "april" of "mid-April"."""
     return part in _NO_NAMES or part in STOP_WORDS or part in {"mid", "ex", "non", "pre", "anti"}
+
+
+def weekdays(text: str) -> frozenset[str]:
+    """The weekdays that a text names, in lower case."""
+    return frozenset(word for word in words(text) if word in _WEEKDAYS)
 
 
 def openers(text: str) -> tuple[str, ...]:

@@ -11,15 +11,19 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from qa.questions import STOP_WORDS, stem, words
+from qa.questions import STOP_WORDS, is_past, stem, words
 from qa.related import NEAR, kinship, opposites
+from qa.support.facts import names
 
 _LISTS: dict[str, Any] = json.loads(files("qa.support").joinpath("words.json").read_text("utf-8"))
 _NEGATORS = frozenset(_LISTS["negators"].split())
 _DENIALS = frozenset(_LISTS["denials, by stem"].split())
+_LOSSES = frozenset(_LISTS["losses, by stem"].split())
+_FUTURE = frozenset(_LISTS["future, by stem"].split())
 _HEDGES = frozenset(_LISTS["hedges, by stem"].split())
 # A word that ranks, with what can stand for it in a quote.
 _RANKS = {line.split()[0]: frozenset(line.split()) for line in _LISTS["ranks, by stem"]}
+_HEDGED = 3  # the same, behind a hedge
 _SCOPE = 6  # tokens behind a negator or a hedge that it speaks of, unless the clause ends before
 
 
@@ -43,16 +47,18 @@ def tokens(text: str) -> tuple[Token, ...]:
         plain = words(clause)
         stems = [stem(word) for word in plain]
         denied = _governed(plain, stems, _denies)
-        hedged = _governed(plain, stems, lambda at, p, s: s[at] in _HEDGES)
+        hedged = _governed(plain, stems, lambda at, p, s: s[at] in _HEDGES | _FUTURE)
         found += [Token(*row) for row in zip(stems, plain, denied, hedged, strict=True)]
     return tuple(found)
 
 
 def _governed(plain: Sequence[str], stems: Sequence[str], governs: Governs) -> list[bool]:
     marks = [False] * len(plain)
-    for at in range(len(plain)):
+    for at, word in enumerate(plain):
         if governs(at, plain, stems):
-            scope = 2 if plain[at] in {"without", "no"} else _SCOPE
+            following = plain[at + 1] if at + 1 < len(plain) else ""
+            short = word == "without" or (word == "no" and following != "one")
+            scope = 2 if short else _HEDGED if stems[at] in _HEDGES | _FUTURE else _SCOPE
             for behind in range(at + 1, min(at + 1 + scope, len(plain))):
                 marks[behind] = True
     return marks
@@ -72,6 +78,16 @@ def _denies(at: int, plain: Sequence[str], stems: Sequence[str]) -> bool:
     }:
         return False
     return plain[at] in _NEGATORS or plain[at].endswith("n't") or stems[at] in _DENIALS
+
+
+def takes_back(lead: str) -> bool:
+    """Whether words before a statement deny, doubt or condition it."""
+    found = tokens(lead)
+    governing = _NEGATORS | {"if", "whether", "unless", "doubt", "false", "wrong", "untrue"}
+    return any(
+        t.plain in governing or t.plain.endswith("n't") or t.stem in _DENIALS | _HEDGES
+        for t in found
+    )
 
 
 def denial(sentence: str, quote: str) -> str:
@@ -96,16 +112,17 @@ def _negator_between(one: Sequence[Token], other: Sequence[Token]) -> str:
 
 
 def _denied_alone(one: Sequence[Token], other: Sequence[Token]) -> str:
-    """The first content word that ``one`` denies and ``other`` affirms, where no word that ``one``
-    denies is denied there too and none stands there turned into its opposite."""
-    denied = [t.stem for t in one if t.denied and t.plain not in STOP_WORDS]
+    """A content word that ``one`` denies and ``other`` affirms, where no word that ``one`` denies
+    is denied there too, none stands there as its opposite, and nothing there tells of a loss."""
+    denied = [t.stem for t in one if t.denied and t.plain not in STOP_WORDS and t.plain.isalpha()]
     there = {t.stem for t in other if t.denied}
     affirmed = {t.stem for t in other if not t.denied}
     reworded = any(not _opposed(word).isdisjoint(affirmed) for word in denied)
-    if reworded or not there.isdisjoint(denied) or any(t.stem in _DENIALS for t in other):
+    lost = any(t.stem in _LOSSES or t.plain in _NEGATORS for t in other)
+    if reworded or lost or not there.isdisjoint(denied):
         return ""
     own = {t.stem for t in one if not t.denied}
-    return next((word for word in denied[:3] if word in affirmed and word not in own), "")
+    return next((word for word in denied[:2] if word in affirmed and word not in own), "")
 
 
 def turned(sentence: str, quote: str) -> str:
@@ -179,12 +196,39 @@ def unranked(sentence: str, quote: str) -> str:
 
 
 def hardened(sentence: str, quote: str) -> str:
-    """A word that the quote only expects, plans or suspects and the sentence tells as a fact."""
+    """A word that the quote only expects, plans or suspects and the sentence tells as a fact.
+
+    What the quote says will be, the sentence may say is; not that it was.
+    """
     said, found = tokens(sentence), tokens(quote)
-    if any(t.stem in _HEDGES for t in said):
+    if any(t.stem in _HEDGES | _FUTURE for t in said):
         return ""
     told = {t.stem for t in found if not t.hedged}
-    hedged = [t for t in found if t.hedged and t.plain not in STOP_WORDS]
-    own = {t.stem for t in said}
-    missing = [t.stem for t in hedged if t.stem in own and t.stem not in told]
-    return missing[0] if len(missing) >= 2 else ""
+    guessed = any(t.stem in _HEDGES for t in found)
+    hedged = {t.stem for t in found if t.hedged and t.plain not in STOP_WORDS}
+    for token in said:
+        if token.stem in hedged - told and (guessed or is_past(token.plain)):
+            return token.plain
+    return ""
+
+
+def reordered(sentence: str, quote: str) -> str:
+    """Names or figures that changed places in a sentence that else says the same; or empty.
+
+    Only where every content word stands in the quote, and neither is in the passive voice, which
+    may turn the order round and keep the sense.
+    """
+    said, found = words(sentence), words(quote)
+    content = {word for word in said if word not in STOP_WORDS}
+    if not content <= set(found) or "by" in said or "by" in found:
+        return ""
+    for kind in (_names_in(sentence), frozenset(w for w in said if w[:1].isdigit())):
+        here = [word for word in said if word in kind and found.count(word) == 1]
+        places = [found.index(word) for word in here if said.count(word) == 1]
+        if places != sorted(places):
+            return here[0]
+    return ""
+
+
+def _names_in(sentence: str) -> frozenset[str]:
+    return frozenset(part for name in names(sentence) for part in words(name))
