@@ -45,5 +45,7 @@ def _resolved(text: str, citation: Citation) -> list[str]:
     for mention in times.mentions(citation.quote, anchor):
         words = " ".join(citation.quote[mention.start : mention.end].split())
         if mention.relative and words in " ".join(text.split()):
-            notes.append(f"“{words}”: {times.written(mention.first, mention.last)}")
+            meant = times.written(mention.first, mention.last)
+            # Of "9 November" only the year was missing; "Tuesday" is another way to say it.
+            notes.append(meant if words in meant else f"“{words}”: {meant}")
     return notes

@@ -161,7 +161,7 @@ _ORDINAL = re.compile(r"(?:^|\s)\d{1,2}\.$")  # "am 3. März", and nothing that 
 # came together meanwhile, by a space each time, so that none can make another one necessary.
 _NO_SIGNS = str.maketrans({_BREAK: "", _WHOLE: "", _LINE_STOP: "", "|": " "})
 _TIDYING = (
-    (rf"{_MARK}+", chr(_FIRST_MARK)),
+    (rf"{_MARK}(?: ?{_MARK})*+", chr(_FIRST_MARK)),
     (rf"([{_STOPS}]{_SHUT}*+)( ?{_MARK}) ?[{_STOPS}]+", r"\1\2"),
     (rf"(?: {_MARK}|{_MARK}) ?(?=[.,;:!?…)\]”’»]|\Z)", ""),
     (rf" {_MARK} ?|{_MARK} ", " "),
@@ -283,13 +283,18 @@ def _tag_end(text: str, start: int, final: bool) -> tuple[int, str]:
         return end, "<" if _LESS.match(text, start) else ""
     if secret := _SECRET.match(text, start):
         close = re.compile(rf"</{secret[1]}(?![\w-])[^<>]*+>", re.IGNORECASE).search(text, start)
-        return (close.end(), "\n\n") if close else (-1, "")
+        return (close.end(), _in_place(text, start)) if close else (-1, "")
     if text.startswith("<!--", start):
         close_at = text.find("-->", start + 2)
         return (close_at + 3, "") if close_at >= 0 else (-1, "")
     if tag[1]:
-        return end, "\n\n" if _BLOCK_TAG.match(text, start) else ""
+        return end, _in_place(text, start)
     return _unclosed_end(text, start, end), ""
+
+
+def _in_place(text: str, start: int) -> str:
+    """What comes in place of a tag: the end of a paragraph, unless it may stand in a sentence."""
+    return "\n\n" if _BLOCK_TAG.match(text, start) else ""
 
 
 def _unclosed_end(text: str, start: int, end: int) -> int:
@@ -567,8 +572,7 @@ def _tidy(piece: str, signs: Mapping[str, str]) -> str:
         piece = _BRACKETED.sub(
             lambda word: f" {word[1]} " if _folded(word[1]) in signs else word[0], piece
         )
-        piece = " ".join(piece.split())
-    return piece.lstrip(" ,;:)]").rstrip(" ([“„")
+    return " ".join(piece.split()).lstrip(" ,;:)]").rstrip(" ([„")
 
 
 def _substituted(text: str, rules: Iterable[tuple[re.Pattern[str], str]]) -> str:

@@ -8,7 +8,17 @@ from qa import citations, support
 from qa.assistant import find, stand_alone
 from qa.library import Library
 from qa.testing import FirstSentence
-from qa.types import ABSTENTION, Article, DraftSentence, Filters, Hit, Passage, Quote, Turn
+from qa.types import (
+    ABSTENTION,
+    Article,
+    Draft,
+    DraftSentence,
+    Filters,
+    Hit,
+    Passage,
+    Quote,
+    Turn,
+)
 
 TEXT = "The bridge reopened in May. It cost 4.2 million crowns."
 BRIDGE = Article("bridge", "Bridge", TEXT)
@@ -72,22 +82,38 @@ def test_another_generator_takes_the_place_of_the_configured_one(library: Librar
 
 def test_citations_are_numbered_by_first_use_and_shared() -> None:
     first, second = (0, 27), (28, len(TEXT))
-    sentences, cited = citations.cite(
-        [
+    draft = Draft(
+        (
             sentence("It cost 4.2 million crowns.", second),
-            sentence("The bridge reopened in May.", first, second),
-        ],
-        [HIT],
+            sentence("The bridge reopened in May.", first),
+            sentence("It cost 4.2 million crowns.", second),
+        )
     )
-    assert [s.citations for s in sentences] == [(1,), (2, 1)]
-    assert [(c.number, c.quote) for c in cited] == [(1, TEXT[28:]), (2, TEXT[:27])]
+    cited = citations.cite(draft, [HIT])
+    assert [s.citations for s in cited.sentences] == [(1,), (2,), (1,)]
+    assert [(c.number, c.quote) for c in cited.citations] == [(1, TEXT[28:]), (2, TEXT[:27])]
+
+
+def test_a_quote_that_adds_nothing_is_left_out() -> None:
+    draft = Draft((sentence("The bridge reopened in May.", (0, 27), (28, len(TEXT))),))
+    assert [c.quote for c in citations.cite(draft, [HIT]).citations] == [TEXT[:27]]
+
+
+def test_of_a_passage_only_the_words_that_bear_a_sentence_out_are_cited() -> None:
+    draft = Draft((sentence("The bridge reopened in May.", (0, len(TEXT))),))
+    assert [c.quote for c in citations.cite(draft, [HIT]).citations] == [TEXT[:27]]
+
+
+def test_a_sentence_without_a_quote_is_cited_where_a_hit_supports_it() -> None:
+    draft = Draft((sentence("The bridge reopened in May."),))
+    assert [c.quote for c in citations.cite(draft, [HIT]).citations] == [TEXT[:27]]
 
 
 @pytest.mark.parametrize(
     "invented",
     [
         sentence("The bridge fell down.", (0, 27)),
-        sentence("The bridge reopened in May."),
+        sentence("The bridge fell down."),
         sentence("The bridge reopened in May.", (0, 27), article=Article("x", "X", TEXT)),
         sentence("The bridge reopened in May.", (0, 10_000)),
         sentence("", (5, 5)),
@@ -95,14 +121,14 @@ def test_citations_are_numbered_by_first_use_and_shared() -> None:
     ids=["words not in the quote", "no quote", "not retrieved", "outside the text", "empty"],
 )
 def test_an_invented_citation_vanishes_with_its_sentence(invented: DraftSentence) -> None:
-    assert citations.cite([invented], [HIT]) == ((), ())
+    assert citations.cite(Draft((invented,)), [HIT]) == citations.Cited(dropped=1)
 
 
-def test_support_is_word_for_word_but_for_white_space() -> None:
+def test_white_space_does_not_matter_to_support() -> None:
     quote = Quote(Article("a", "A", "The bridge\n  reopened in May."), 0, 29)
-    assert support.check("The bridge reopened in May.", [quote]) == "supported"
-    assert support.check("The bridge reopened in June.", [quote]) == "unsupported"
-    assert support.check("The bridge reopened in May.", []) == "unsupported"
+    assert support.check("The bridge reopened in May.", [quote]).support == "supported"
+    assert support.check("The bridge reopened in June.", [quote]).support == "unsupported"
+    assert support.check("The bridge reopened in May.", []).support == "unsupported"
 
 
 def test_a_follow_up_carries_the_subject_over() -> None:

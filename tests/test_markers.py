@@ -236,7 +236,7 @@ def test_whose_sentence_a_marker_is(
         ("<think>It is open. It is", []),
         ("One is.\n</think>\nTwo is.", ["One is.", "Two is."]),
         ("It is <b class='x'>open</b>.", ["It is open."]),
-        ("It is <script>alert(1)</script>open.", ["It is", "open."]),
+        ("It is <script>alert(1)</script>open.", ["It is open."]),
         ("It is open.<STYLE>a{b:c}</STYLE >", ["It is open."]),
         ("It is open. <svg/onload=alert(1)><a></svg>", ["It is open."]),
         ("It is open. <iframe src=x srcdoc='<b>y</b>'></iframe>", ["It is open."]),
@@ -247,7 +247,7 @@ def test_whose_sentence_a_marker_is(
         ("It is <<b>b open, 3 < 4 and 3<4 <b", ["It is b open, 3 < 4 and 3<4 b"]),
         ("It is open.<|im_end|>", ["It is open."]),
         ("<p>One is</p><p>Two is</p>", ["One is", "Two is"]),
-        ("It is &lt;script&gt;alert(1)&lt;/script&gt; open &amp;amp;lt;b&gt;.", ["It is", "open."]),
+        ("It is &lt;script&gt;alert(1)&lt;/script&gt; open &amp;amp;lt;b&gt;.", ["It is open."]),
         ("It is &#60;b&#x3e;open&&#97;mp;lt;b>.", ["It is open."]),
         ("Smith &amp; Co is AT&T.", ["Smith & Co is AT&T."]),
         ("It is open&" + "amp;" * 20 + "lt;b>.", ["It is open>."]),
@@ -272,7 +272,7 @@ def test_whose_sentence_a_marker_is(
         ("See hxxps://evil.example and javascript:alert(1) now.", ["See and (1) now."]),
         (
             "See java script : alert, ht**tp://**evil now.",
-            ["See java script alert, http evil now."],
+            ["See java script alert, now."],
         ),
         ("It is 5 km/h and/or 12:30, e.g. 3/4.", ["It is 5 km/h and/or 12:30, e.g. 3/4."]),
         # Markdown
@@ -307,9 +307,11 @@ def test_a_sentence_is_out_when_the_next_one_has_begun() -> None:
 
 @pytest.mark.parametrize(
     "end",
-    ["[", "[m3", "【m3x9", "<b", "<think>It is", "[It is](http", "![It is](", "```", "``", "&l", "www.",
-     "[It is", "<!-- It is", "<script>It is", "(source m3", "| ", "\x1b[3", "\\"],
-)  # fmt: skip
+    [
+        *("[", "[m3", "【m3x9", "[It is", "[It is](http", "![It is](", "(source m3", "```", "``"),
+        *("<b", "<think>It is", "<!-- It is", "<script>It is", "&l", "www.", "| ", "\x1b[3", "\\"),
+    ],
+)
 def test_what_is_half_written_is_held_back(end: str) -> None:
     assert so_far(f"{WALL} [k7f2]\n{end}") == []
     assert so_far(f"{WALL} [k7f2] {end}") == []
@@ -327,9 +329,10 @@ def test_hostile_replies_under_every_split(reply: str) -> None:
 
 
 PIECES = (
-    '[ ] ( ) 【 】 [k7f2] [m3x9 k7f2 [zzzz] [1] [the mayor] (see (k7f2) . ! ? … 。 , ; : - — “ ” „ " | # '
-    "* ** _ ` ``` ~~~ > < <b> </b> <br> <think> </think> <script> </script> <!-- --> & &lt; &amp; lt; "
-    "&# 91; http://x.y/z www.x.y :// javascript: ![ ]( [a](b) \\ † and 港 The mayor It is open 3 é"
+    "[ ] ( ) 【 】 [k7f2] [m3x9 k7f2 [zzzz] [1] [the mayor] (see (k7f2) . ! ? … 。 , ; : - — “ ” „ "
+    '" | # * ** _ ` ``` ~~~ > < <b> </b> <br> <think> </think> <script> </script> <!-- --> & &lt; '
+    "&amp; lt; &# 91; http://x.y/z www.x.y :// javascript: ![ ]( [a](b) \\ † and 港 The mayor It "
+    "is open 3 é"
 ).split()
 PIECES += ["\n", "\n\n", "\n- ", "\n1. ", "\n# ", "\n| ", "\n[1]: ", "\r", "\t", "\u200b", "\x1b["]
 REPLIES = st.lists(st.sampled_from([*PIECES, " ", " ", " ", ". ", " The "]), max_size=18)

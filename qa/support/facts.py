@@ -61,11 +61,9 @@ _APPROXIMATE = re.compile(
     re.IGNORECASE,
 )
 _BOUNDS = {
-    "<": re.compile(
-        r"\b(?:less|fewer|lower|smaller|shorter) than$|\b(?:under|below|up to|at most)$"
-    ),
+    "<": re.compile(r"\b(?:less|fewer|lower|smaller|shorter) than$|\b(?:under|below)$"),
     ">": re.compile(
-        r"\b(?:more|greater|higher|larger|longer|other) than$|\b(?:over|above|at least|exceed\w*)$"
+        r"\b(?:more|greater|higher|larger|longer|other) than$|\b(?:over|above|exceed\w*)$"
     ),
 }
 _ROUNDING = 0.05  # "about 300" for 312
