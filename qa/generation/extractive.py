@@ -39,28 +39,36 @@ class ExtractiveGenerator:
         """The chosen sentences; none where the confidence is below the threshold."""
         if judged.confidence < selection.threshold():
             return Draft(confidence=judged.confidence)
-        ranked = selection.timely(question, judged.ranked)
-        weighted = selection.weigh(analyse(question), self._statistics)
-        differing = rivals(weighted, ranked)
-        if len(differing) > 1 and not weighted.question.newest:
+        differing = self.differing(question, judged)
+        if len(differing) > 1:
             return _disputed(differing, judged.confidence)
-        chosen = selection.choose(question, ranked)
-        return Draft(tuple(_sentence(c) for c in chosen), confidence=judged.confidence)
+        chosen = selection.choose(question, selection.timely(question, judged.ranked))
+        return Draft(tuple(sentence_of(c) for c in chosen), confidence=judged.confidence)
+
+    def differing(self, question: str, judged: selection.Judged) -> list[Value]:
+        """The values that articles give for what is asked, where they differ; the newer first.
+
+        None where the newest is asked for: older ones are then no answer.
+        """
+        weighted = selection.weigh(analyse(question), self._statistics)
+        if weighted.question.newest:
+            return []
+        found = rivals(weighted, selection.timely(question, judged.ranked))
+        return sorted(
+            found[: selection.MOST_SENTENCES] if len(found) > 1 else [],
+            key=lambda value: value.candidate.hit.article.published or "",
+            reverse=True,
+        )
 
 
 def _disputed(differing: Sequence[Value], confidence: float) -> Draft:
-    """Every value that is given, the newer source first."""
-    kept = sorted(
-        differing[: selection.MOST_SENTENCES],
-        key=lambda value: value.candidate.hit.article.published or "",
-        reverse=True,
-    )
-    sentences = tuple(_sentence(value.candidate) for value in kept)
-    sides = tuple((place, value.words) for place, value in enumerate(kept))
+    sentences = tuple(sentence_of(value.candidate) for value in differing)
+    sides = tuple((place, value.words) for place, value in enumerate(differing))
     return Draft(sentences, confidence=confidence, disputed=(sides,))
 
 
-def _sentence(chosen: selection.Candidate) -> DraftSentence:
+def sentence_of(chosen: selection.Candidate) -> DraftSentence:
+    """A candidate as it stands in its article, quoted whole."""
     start = chosen.start + _stray_markup(chosen.text)
     quote = Quote(chosen.hit.article, start, chosen.end)
     return DraftSentence(quote.text, (quote,))

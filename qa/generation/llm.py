@@ -12,9 +12,10 @@ from datetime import date
 from typing import NamedTuple
 
 from qa import markers, prompts, selection
-from qa.generation.extractive import ExtractiveGenerator
+from qa.generation.extractive import ExtractiveGenerator, sentence_of
 from qa.generation.models import LanguageModelError
 from qa.protocols import ChatModel
+from qa.rivals import Value
 from qa.types import Draft, DraftSentence, Hit, Quote, Turn
 
 WAITING = "Waiting for the language model…"
@@ -57,7 +58,8 @@ class LlmGenerator:
             yield self._after(failure, question, judged, state.draft)
             return
         if state.draft.sentences or state.declined:
-            yield replace(state.draft, stage="")
+            differing = self._extractive.differing(question, judged) if not state.declined else []
+            yield replace(_with_both_sides(state.draft, differing), stage="")
             return
         empty = LanguageModelError(
             f"The language model {self._model.name} wrote nothing to be used."
@@ -121,6 +123,19 @@ class LlmGenerator:
 def _ends(text: str) -> bool:
     """Whether a sentence is whole, where a reply was cut off somewhere."""
     return text.rstrip("\"'”’)»").endswith((".", "!", "?", "…", "。"))
+
+
+def _with_both_sides(draft: Draft, differing: Sequence[Value]) -> Draft:
+    """Adds, in the words of its article, each value that articles give and the model left out."""
+    sentences = list(draft.sentences)
+    sides = []
+    for value in differing:
+        told = (n for n, each in enumerate(sentences) if value.words.lower() in each.text.lower())
+        place = next(told, len(sentences))
+        if place == len(sentences):
+            sentences.append(sentence_of(value.candidate))
+        sides.append((place, value.words))
+    return replace(draft, sentences=tuple(sentences), disputed=(tuple(sides),) if sides else ())
 
 
 class _State(NamedTuple):
