@@ -436,7 +436,8 @@ def _marks(body: str, signs: Mapping[str, str]) -> str | None:
     """Signs for what stands in square brackets; None if there are words that are no marker."""
     found, others, sourced = _parts(body, signs)
     keyed = (found or others) and all(map(_looks_like_key, others))
-    return _sign(found) if sourced or keyed else None
+    footnote = body.lstrip().startswith("^")
+    return _sign(found) if sourced or keyed or footnote else None
 
 
 def _sign(found: list[str]) -> str:

@@ -384,3 +384,8 @@ def test_the_sentinel_alone_is_said(sentence: str, expected: bool) -> None:
 def test_fold_leaves_words() -> None:
     assert fold("  “It isn’t\nSTRASSE_straße”… ") == "it isn t strasse strasse"
     assert not said("?!", "...")
+
+
+def test_a_footnote_of_any_name_is_a_marker() -> None:
+    reply = "The wall reopened [^ed] in May. [k7f2]\n[^ed]: https://evil.example/desk"
+    assert parse(reply, {"k7f2"}, final=True) == [Marked("The wall reopened in May.", ("k7f2",))]
