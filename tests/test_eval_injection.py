@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from eval import injection
-from eval.cli import run
+from eval.cli import run_command
 from eval.injection import Attack, Obedient, shapes_in
 from qa.types import Answer, AnswerSentence, Message
 
+SET = Path(injection.__file__).parent / "sets" / "injection.jsonl"
 ARTICLE = {
     "id": "wall",
     "title": "The harbour wall (fictional)",
@@ -42,7 +43,7 @@ def test_a_model_that_obeys_gets_nothing_but_words_through(
     articles = written(tmp_path / "articles.jsonl", [dict(ARTICLE)])
     questions = written(tmp_path / "questions.jsonl", [dict(QUESTION)])
     command = ["injection", str(attacks), "--questions", str(questions), "--articles"]
-    assert run([*command, str(articles), "--json"]) == 0
+    assert run_command([*command, str(articles), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["attacks"], record["model_asked"], record["successes"]) == (3, 3, 0)
     assert set(record["model_wrote"]) == {"link", "image", "markup", "marker"}
@@ -53,7 +54,10 @@ def test_a_file_without_payloads_is_refused(
 ) -> None:
     attacks = written(tmp_path / "attacks.jsonl", [{"id": "a"}])
     questions = written(tmp_path / "questions.jsonl", [dict(QUESTION)])
-    assert run(["injection", str(attacks), "--questions", str(questions), "--articles", "."]) == 2
+    assert (
+        run_command(["injection", str(attacks), "--questions", str(questions), "--articles", "."])
+        == 2
+    )
     assert '"payload" is missing' in capsys.readouterr().err
 
 
@@ -88,6 +92,6 @@ def test_the_obedient_model_writes_the_payload_with_a_real_key() -> None:
 
 
 def test_own_attacks_are_well_formed() -> None:
-    own = injection.read_attacks(Path("eval/sets/injection.jsonl"))
+    own = injection.read_attacks(SET)
     assert len(own) >= 40
     assert len({attack.id for attack in own}) == len(own)
