@@ -16,12 +16,13 @@ from typing import Protocol
 
 from eval import log
 from eval.types import Case, Record
-from qa.errors import ModelError, SettingsError
+from qa.errors import SettingsError
+from qa.generation import models
 from qa.settings import Settings
+from qa.types import Message
 
 JUDGE = "judge.jsonl"
 VERDICTS = ("correct", "partly", "incorrect", "unclear")
-_SECONDS = 120
 
 PROMPT = """\
 You grade an answer to a question against reference answers. Judge meaning, not wording. More detail
@@ -59,25 +60,11 @@ class ChatEndpoint:
                 "--judge asks a language model. Set QA_LLM_BASE_URL and QA_LLM_MODEL (and "
                 "QA_LLM_API_KEY where it wants one)."
             )
+        self._model = models.endpoint(settings)
         self.name = settings.llm_model
-        self._url = f"{settings.llm_base_url.rstrip('/')}/chat/completions"
-        key = settings.llm_api_key
-        self._headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
 
     def complete(self, prompt: str) -> str:
-        import httpx
-
-        messages = [{"role": "user", "content": prompt}]
-        body = {"model": self.name, "messages": messages, "temperature": 0}
-        try:
-            reply = httpx.post(self._url, json=body, headers=self._headers, timeout=_SECONDS)
-            reply.raise_for_status()
-            return str(reply.json()["choices"][0]["message"]["content"])
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
-            raise ModelError(
-                f"The model {self.name} at {self._url} did not answer ({error}). Check "
-                "QA_LLM_BASE_URL and QA_LLM_MODEL, then run it again to go on."
-            ) from error
+        return self._model.complete((Message("user", prompt),))
 
 
 def judge(run: Path, cases: Sequence[Case], model: Model) -> Record:

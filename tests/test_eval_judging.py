@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from scripted_endpoint import ScriptedEndpoint, fault, reply
 
 from eval import judging
 from eval.types import Case, Outcome, Question, Sentence
@@ -70,49 +66,26 @@ def test_a_reply_that_is_not_as_asked_for_is_unclear(reply: str) -> None:
     assert judging.read_reply(reply) == ("unclear", reply)
 
 
-class Handler(BaseHTTPRequestHandler):
-    replies: tuple[int, Any] = (200, {})
-    seen: tuple[str, str | None, Any] = ("", None, None)
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        Handler.seen = (self.path, self.headers["Authorization"], body)
-        status, reply = Handler.replies
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(reply).encode())
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  as inherited
-        del format, args
+def test_an_endpoint() -> None:
+    with ScriptedEndpoint(reply("fine")) as endpoint:
+        settings = Settings(llm_base_url=endpoint.base_url, llm_model="m", llm_api_key="secret")  # type: ignore[arg-type]
+        assert judging.ChatEndpoint(settings).complete("Well?") == "fine"
+        (received,) = endpoint.requests
+    assert received.path == "/v1/chat/completions"
+    assert received.headers["authorization"] == "Bearer secret"
+    assert received.body["temperature"] == 0
+    assert [(m["role"], m["content"]) for m in received.body["messages"]] == [("user", "Well?")]
 
 
-@pytest.fixture
-def endpoint() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_an_endpoint(endpoint: str) -> None:
-    Handler.replies = (200, {"choices": [{"message": {"content": "fine"}}]})
-    settings = Settings(llm_base_url=endpoint, llm_model="m", llm_api_key="secret")  # type: ignore[arg-type]
-    assert judging.ChatEndpoint(settings).complete("Well?") == "fine"
-    path, key, body = Handler.seen
-    assert (path, key) == ("/v1/chat/completions", "Bearer secret")
-    assert body["temperature"] == 0
-    assert body["messages"] == [{"role": "user", "content": "Well?"}]
-
-
-@pytest.mark.parametrize("replies", [(500, {}), (200, {}), (200, [])])
-def test_an_endpoint_that_fails(endpoint: str, replies: tuple[int, Any]) -> None:
-    Handler.replies = replies
-    model = judging.ChatEndpoint(Settings(llm_base_url=endpoint, llm_model="m"))
-    with pytest.raises(ModelError, match="did not answer"):
-        model.complete("Well?")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("http_500", "500"), ("malformed_json", "no reply"), ("empty_choices", "wrote nothing")],
+)
+def test_an_endpoint_that_fails(name: str, told: str) -> None:
+    with ScriptedEndpoint(fault(name)) as endpoint:
+        settings = Settings(llm_base_url=endpoint.base_url, llm_model="m")
+        with pytest.raises(ModelError, match=told):
+            judging.ChatEndpoint(settings).complete("Well?")
 
 
 def test_no_model_is_set() -> None:

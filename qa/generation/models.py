@@ -86,8 +86,11 @@ class LanguageModel:
                     yield piece
 
     def complete(self, messages: Sequence[Message]) -> str:
-        """The whole reply at once."""
-        return "".join(self.stream(messages))
+        """The whole reply at once. Raises LanguageModelError where there is none."""
+        reply = "".join(self.stream(messages))
+        if not reply.strip():
+            raise LanguageModelError(f"{self._called} wrote nothing. Check QA_LLM_MODEL.")
+        return reply
 
     def _once(self, messages: Sequence[Message]) -> Iterator[str]:
         arrived: queue.Queue[str | BaseException | None] = queue.Queue()
