@@ -118,6 +118,9 @@ class Library:
     def close(self) -> None:
         """Closes the files; the library opens again when it is used again."""
         opened = self.__dict__.pop("_store", None)
+        model = self.__dict__.pop("_language_model", None)
+        if model is not None:
+            model.close()
         for name in ("_retriever", "_assistant"):
             self.__dict__.pop(name, None)
         if opened is not None:

@@ -39,7 +39,6 @@ def make(folder: Path, labels: Sequence[str], logits: Sequence[float]) -> Path:
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=128,
-        num_labels=len(labels),
         id2label=dict(enumerate(labels)),
         label2id={label: n for n, label in enumerate(labels)},
     )
@@ -99,7 +98,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(
-            ModelError, match="cannot be loaded: .*Check QA_SUPPORT_MODEL"
+            ModelError, match=r"cannot be loaded: .*Check QA_SUPPORT_MODEL"
         ) as refused:
             CrossEncoderEntailment(str(folder))("a", "b")
         assert "\n" not in str(refused.value)

@@ -96,7 +96,7 @@ def test_two_quotes_may_bear_out_together_what_neither_does_alone() -> None:
 
 def test_part_of_it_is_partial_with_the_words_of_that_part() -> None:
     support, quotes = grounded(
-        "The tram line opened on Monday after years of noisy, dusty, costly digging.", TRAM
+        "The tram line opened on Monday after years of noisy, dusty digging.", TRAM
     )
     assert (support, quotes) == ("partial", [OPENED])
 
@@ -128,7 +128,7 @@ def test_a_row_of_a_table_is_a_place_too() -> None:
 def test_of_what_names_no_source_only_whole_support_is_adopted() -> None:
     verdict, quotes = adopt(OPENED, [whole(WALL), whole(TRAM)])
     assert (verdict.support, [quote.text for quote in quotes]) == ("supported", [OPENED])
-    part = "The tram line opened on Monday after years of noisy, dusty, costly digging."
+    part = "The tram line opened on Monday after years of noisy, dusty digging."
     assert adopt(part, [whole(TRAM)])[1] == ()
     assert adopt(part, [whole(TRAM)])[0].support == "unsupported"
     assert adopt(OPENED, [])[0].support == "unsupported"

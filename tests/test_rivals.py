@@ -1,4 +1,7 @@
-"""Articles that give different values for what is asked: which count as rivals, by hand."""
+"""Articles that give different values for what is asked: which count as rivals, by hand.
+
+A test marked REPORTED fails: it says what should be, and the code does not do it yet.
+"""
 
 from __future__ import annotations
 
@@ -68,8 +71,8 @@ def given_values(question: str, *texts: str) -> list[str]:
         ),
         (
             "How long did the work in Osk take?",
-            ["The work in Osk took eleven months.", "The work in Osk took two years."],
-            ["eleven months", "two years"],
+            ["The work in Osk took eleven months.", "The work in Osk took twelve months."],
+            ["eleven months", "twelve months"],
         ),
         (
             "What share of pupils in Osk walk?",
@@ -80,6 +83,13 @@ def given_values(question: str, *texts: str) -> list[str]:
 )
 def test_different_values_are_rivals(question: str, texts: list[str], expected: list[str]) -> None:
     assert given_values(question, *texts) == expected
+
+
+# REPORTED: values in different units are never compared, though one can be told in the other.
+def test_values_in_different_units_of_one_measure_are_rivals() -> None:
+    texts = ["The work in Osk took eleven months.", "The work in Osk took two years."]
+    question = "How long did the work in Osk take?"
+    assert given_values(question, *texts) == ["eleven months", "two years"]
 
 
 @pytest.mark.parametrize(

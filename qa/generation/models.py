@@ -10,6 +10,7 @@ import contextlib
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,14 @@ class LanguageModel:
     """
 
     def __init__(
-        self, llm: LLM, where: str = "", timeout: float = 60.0, context: int | None = None
+        self,
+        llm: LLM,
+        where: str = "",
+        timeout: float = 60.0,
+        context: int | None = None,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
+        self.close = weakref.finalize(self, on_close)  # connections do not outlive the model
         self._llm = llm
         self._where = where
         self._timeout = timeout
@@ -284,6 +291,8 @@ def at(url: str, name: str, key: str, settings: Settings) -> LanguageModel:
     from llama_index.llms.openai_like import OpenAILike
 
     limits = httpx.Timeout(settings.llm_timeout, connect=min(10.0, settings.llm_timeout))
+    # A server that sends us elsewhere gets nothing: the key is for the address that was set.
+    client = httpx.Client(timeout=limits, follow_redirects=False)
     llm = OpenAILike(
         model=name,
         api_base=url.rstrip("/"),
@@ -294,10 +303,10 @@ def at(url: str, name: str, key: str, settings: Settings) -> LanguageModel:
         temperature=0.0,
         max_retries=0,  # tried again by us, and only while nothing was written
         timeout=settings.llm_timeout,
-        # A server that sends us elsewhere gets nothing: the key is for the address that was set.
-        http_client=httpx.Client(timeout=limits, follow_redirects=False),
+        http_client=client,
     )
-    return LanguageModel(llm, f" at {_shown(url)}", settings.llm_timeout, settings.llm_context)
+    where = f" at {_shown(url)}"
+    return LanguageModel(llm, where, settings.llm_timeout, settings.llm_context, client.close)
 
 
 def _shown(url: str) -> str:
