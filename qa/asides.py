@@ -28,13 +28,13 @@ def asides(
     asked = questions.analyse(question)
     if asked.newest or (asked.present and not asked.period) or _CURRENT.search(sentence.text):
         published = [c.article.published for c in cited if c.article.published]
-        found = [f"as of {_day(published[0])}", *found] if published else found
+        found = [f"as of {_day(max(published))}", *found] if published else found
     return tuple(dict.fromkeys(found))[:MOST]
 
 
 def _day(published: str) -> str:
-    day = times.anchor_of(published)
-    return times.written(day, day) if day else published
+    named = times.mentions(published, None)
+    return times.written(named[0].first, named[0].last) if named else published
 
 
 def _resolved(text: str, citation: Citation) -> list[str]:
@@ -42,9 +42,12 @@ def _resolved(text: str, citation: Citation) -> list[str]:
     if anchor is None:
         return []
     notes = []
+    told = " ".join(text.split())
     for mention in times.mentions(citation.quote, anchor):
         words = " ".join(citation.quote[mention.start : mention.end].split())
-        if mention.relative and words in " ".join(text.split()):
+        place = told.lower().find(words.lower())
+        if mention.relative and place >= 0:
+            words = told[place : place + len(words)]
             meant = times.written(mention.first, mention.last)
             # Of "9 November" only the year was missing; "Tuesday" is another way to say it.
             notes.append(meant if words in meant else f"“{words}”: {meant}")

@@ -26,9 +26,10 @@ class CrossEncoderEntailment:
 
     def __call__(self, sentence: str, quote: str) -> float:
         import numpy as np
+        from torch.nn import Identity
 
         with self._lock:
-            outputs = self._model.predict([(quote, sentence)], apply_softmax=False)
+            outputs = self._model.predict([(quote, sentence)], activation_fn=Identity())
         logits = np.asarray(outputs, dtype=np.float64).reshape(-1)
         if len(logits) == 1:
             return float(1 / (1 + np.exp(-logits[0])))

@@ -16,6 +16,7 @@ from qa.types import Hit, Message, Turn
 
 SENTINEL = "NO ANSWER"  # what a model says where the articles do not tell
 KEY_CHARACTERS = "bcdfghjkmnpqrstvwxz23456789"  # no vowels: a key never spells a word
+LEAST_QUESTION = 100  # characters; a question is not cut shorter than that
 MESSAGE_TOKENS = 8  # what a chat format adds around each message, at most
 
 _ANSWER = """\
@@ -56,13 +57,19 @@ CountTokens = Callable[[str], int]
 def estimate_tokens(text: str) -> int:
     """An upper estimate of tokens for any of the usual tokenisers.
 
-    English words have at most one token for three letters; digits, signs and letters beyond ASCII
-    one or two each.
+    Words have at most one token for three letters, letters that spell no word one each; digits and
+    signs have one each, what lies beyond ASCII nearly one a byte.
     """
-    words = sum(-(-len(run) // 3) for run in re.findall(r"[A-Za-z]+", text))
-    signs = len(re.findall(r"[^\sA-Za-z]", text, re.ASCII))
-    beyond = sum(character > "\x7f" for character in text)
+    words = sum(_letters(run) for run in re.findall(r"[A-Za-z]+", text))
+    signs = len(re.findall(r"[^\sA-Za-z\x80-\U0010ffff]", text))
+    beyond = sum(max(2, len(c.encode("utf-8", "replace")) - 1) for c in text if c > "\x7f")
     return words + signs + beyond + len(re.findall(r"\n|\s{2,}", text))
+
+
+def _letters(run: str) -> int:
+    vowels = sum(letter in "aeiouyAEIOUY" for letter in run)
+    spelt = 5 * vowels >= len(run) and run[1:] in (run[1:].lower(), run[1:].upper())
+    return -(-len(run) // 3) if spelt or len(run) < 3 else len(run)
 
 
 def answer(
@@ -110,6 +117,9 @@ def rewrite(
     system = _REWRITE.format(today=written_day(today))
     last = f"Last question: {question}"
     used = count(system) + count(last) + 2 * MESSAGE_TOKENS
+    while used > room and len(last) > LEAST_QUESTION:
+        last = last[: 3 * len(last) // 4]
+        used = count(system) + count(last) + 2 * MESSAGE_TOKENS
     turns: list[str] = []
     for turn in reversed(history):
         text = f"Question: {turn.question}\nAnswer: {turn.answer}\n\n"

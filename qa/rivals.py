@@ -149,8 +149,11 @@ def _differ(one: Value, other: Value) -> bool:
         return _differ_in_date(one.date, other.date)
     if one.quantity and other.quantity:
         a, b = one.quantity, other.quantity
-        comparable = not a.unit or not b.unit or a.unit == b.unit
-        return comparable and not facts.same_quantity(a, b) and not facts.same_quantity(b, a)
+        return (
+            facts.comparable(a, b)
+            and not facts.same_quantity(a, b)
+            and not facts.same_quantity(b, a)
+        )
     return False
 
 

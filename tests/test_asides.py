@@ -1,7 +1,4 @@
-"""What a reader of another day must know of a sentence; the days are those of a calendar.
-
-A test marked REPORTED fails: it says what should be, and the code does not do it yet.
-"""
+"""What a reader of another day must know of a sentence; the days are those of a calendar."""
 
 from __future__ import annotations
 
@@ -59,7 +56,6 @@ def test_words_across_a_line_break_are_the_same_words() -> None:
     assert noted("When?", "The wall reopened last month.", quote) == ["“last month”: February 2031"]
 
 
-# REPORTED: "Yesterday" at the beginning of a sentence is not the "yesterday" of its quote.
 def test_words_at_the_beginning_of_a_sentence_are_the_same_words() -> None:
     quote = cite("The wall reopened yesterday.")
     assert noted("When?", "Yesterday the wall reopened.", quote) == ["“Yesterday”: 4 March 2031"]
@@ -110,12 +106,10 @@ def test_a_source_without_a_date_is_no_day_to_tell() -> None:
     assert noted("Who is the mayor?", FALK, cite(FALK, "2031")) == ["as of 2031"]
 
 
-# REPORTED: "as of 2031-03".
 def test_a_month_is_told_in_words() -> None:
     assert noted("Who is the mayor?", FALK, cite(FALK, "2031-03")) == ["as of March 2031"]
 
 
-# REPORTED: the day of the first source is told, though a newer one says the same.
 def test_of_several_sources_the_newest_day_is_told() -> None:
     older, newer = cite(FALK, "2030-03-05"), cite(FALK, "2031-03-05", 2)
     assert noted("Who is the mayor?", FALK, older, newer) == ["as of 5 March 2031"]

@@ -1,7 +1,5 @@
 """A model of entailment as a vote of the support check: made here, with weights of which the
 outputs can be worked out by hand.
-
-A test marked REPORTED fails: it says what should be, and the code does not do it yet.
 """
 
 from __future__ import annotations
@@ -70,8 +68,6 @@ def test_the_share_of_the_label_of_entailment(
     )
 
 
-# REPORTED: of one output the logistic function is taken twice, by sentence-transformers and by us,
-# so that every value lies between 0.5 and 0.73.
 @pytest.mark.parametrize(
     ("logit", "expected"), [(math.log(3), 0.75), (0.0, 0.5), (-math.log(4), 0.2), (-50.0, 0.0)]
 )
@@ -126,7 +122,8 @@ QUOTE = Quote(Article("a", "A", "The ferry sank near Osk late at night."), 0, 38
     ("sentence", "entailed", "expected"),
     [
         ("Near Osk the ferry sank.", 1.0, "supported"),  # 0.6 * 1 + 0.4 * 1
-        ("Near Osk the ferry sank.", 0.0, "partial"),  # 0.6 * 0 + 0.4 * 1 = 0.4
+        ("Near Osk the ferry sank.", 0.2, "partial"),  # 0.6 * 0.2 + 0.4 * 1 = 0.52
+        ("Near Osk the ferry sank.", 0.1, "unsupported"),  # 0.6 * 0.1 + 0.4 * 1 = 0.46
         ("Near Osk seven ferries sank.", 1.0, "unsupported"),  # a rule goes before a vote
         ("Near Ulm the ferry sank.", 1.0, "unsupported"),
         ("The ferry sank near Osk late at night.", 0.0, "supported"),  # word for word

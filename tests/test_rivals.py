@@ -1,7 +1,4 @@
-"""Articles that give different values for what is asked: which count as rivals, by hand.
-
-A test marked REPORTED fails: it says what should be, and the code does not do it yet.
-"""
+"""Articles that give different values for what is asked: which count as rivals, by hand."""
 
 from __future__ import annotations
 
@@ -85,7 +82,6 @@ def test_different_values_are_rivals(question: str, texts: list[str], expected: 
     assert given_values(question, *texts) == expected
 
 
-# REPORTED: values in different units are never compared, though one can be told in the other.
 def test_values_in_different_units_of_one_measure_are_rivals() -> None:
     texts = ["The work in Osk took eleven months.", "The work in Osk took two years."]
     question = "How long did the work in Osk take?"

@@ -21,6 +21,7 @@ from qa.types import Draft, DraftSentence, Hit, Quote, Turn
 WAITING = "Waiting for the language model…"
 WRITING = "Writing the answer…"
 INSTEAD = "This answer is the articles’ own sentences instead."
+ATTEMPTS, SHORTER = 3, 60  # how often a prompt that is too long is sent, each at most 60 % of it
 LEAST_ROOM = 512  # tokens; below, a prompt that was too long is not tried shorter again
 MOST_SENTENCES = 8  # of a reply; small models begin to repeat themselves
 LONGEST_QUESTION = 400  # characters of a rewritten question
@@ -62,7 +63,8 @@ class LlmGenerator:
             yield replace(_with_both_sides(state.draft, differing), stage="")
             return
         empty = LanguageModelError(
-            f"The language model {self._model.name} wrote nothing to be used."
+            f"The language model {self._model.name} wrote nothing to be used. Try again, or choose "
+            "another QA_LLM_MODEL."
         )
         yield self._after(empty, question, judged, state.draft)
 
@@ -83,7 +85,7 @@ class LlmGenerator:
     def _written(self, question: str, hits: Sequence[Hit], known: Draft) -> Iterator[_State]:
         """States as the reply grows; with fewer passages where they were too many after all."""
         room = self._model.room
-        while True:
+        for attempt in range(ATTEMPTS):
             shown = prompts.answer(question, hits, self._today(), room)
             if not shown.sources:
                 raise LanguageModelError(
@@ -94,8 +96,8 @@ class LlmGenerator:
                 yield from self._streamed(shown, known)
                 return
             except LanguageModelError as failure:
-                room //= 2
-                if not failure.too_long or room < LEAST_ROOM:
+                room = SHORTER * shown.tokens // 100
+                if not failure.too_long or room < LEAST_ROOM or attempt + 1 == ATTEMPTS:
                     raise
 
     def _streamed(self, shown: prompts.Shown, known: Draft) -> Iterator[_State]:
@@ -174,6 +176,10 @@ class LlmRewriter:
         except LanguageModelError:
             return ""
         lines = [marked.text for marked in markers.parse(reply, (), final=True)]
-        first = lines[0].removeprefix("Question:").strip('"“” ') if lines else ""
-        usable = 0 < len(first) <= LONGEST_QUESTION and not markers.said(first, prompts.SENTINEL)
-        return first if usable else ""
+        # A model may talk around it; what it was asked for is a question.
+        asked = (line.removeprefix("Question:").strip('"“” ') for line in lines)
+        return next((q for q in asked if q.endswith(("?", "？", "؟")) and _usable(q)), "")
+
+
+def _usable(question: str) -> bool:
+    return 1 < len(question) <= LONGEST_QUESTION and not markers.said(question, prompts.SENTINEL)

@@ -9,6 +9,7 @@ from typing import Any
 
 from qa.errors import ModelError, SettingsError
 from qa.generation import models
+from qa.networks import workers
 from qa.settings import Settings
 
 _running: dict[tuple[str, int], Any] = {}
@@ -58,6 +59,8 @@ def _start(file: Path, context: int) -> Any:
     params.n_parallel = 1
     params.hostnames, params.port = ["127.0.0.1"], 0
     params.verbosity = 0
+    for each in (params.cpuparams, params.cpuparams_batch):
+        each.n_threads, each.poll = workers(), 0  # threads that spin starve whatever else runs
     try:
         return xllamacpp.Server(params)
     except Exception as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import socket
 import threading
 import time
 import weakref
@@ -41,6 +42,11 @@ class LanguageModelError(ModelError):
         self.too_long = too_long
 
 
+def reply_tokens(context: int) -> int:
+    """Tokens of a context that are kept for the reply."""
+    return min(REPLY_TOKENS, context // 4)
+
+
 class LanguageModel:
     """Any LlamaIndex LLM as a stream of text with deadlines.
 
@@ -53,9 +59,11 @@ class LanguageModel:
         where: str = "",
         timeout: float = 60.0,
         context: int | None = None,
-        on_close: Callable[[], None] = lambda: None,
+        connections: Connections | None = None,
     ) -> None:
-        self.close = weakref.finalize(self, on_close)  # connections do not outlive the model
+        own = connections or Connections()
+        self.close = weakref.finalize(self, own.close)  # connections do not outlive the model
+        self._hang_up = own.hang_up
         self._llm = llm
         self._where = where
         self._timeout = timeout
@@ -68,8 +76,8 @@ class LanguageModel:
     @property
     def room(self) -> int:
         """Tokens that a prompt may have, so that the reply still fits in the context."""
-        context = self._context or self._llm.metadata.context_window or DEFAULT_CONTEXT
-        return int(context) - min(REPLY_TOKENS, int(context) // 4)
+        context = int(self._context or self._llm.metadata.context_window or DEFAULT_CONTEXT)
+        return context - reply_tokens(context)
 
     def stream(self, messages: Sequence[Message]) -> Iterator[str]:
         """The reply in pieces, empty ones as signs of life while the model is silent.
@@ -106,34 +114,38 @@ class LanguageModel:
             target=_pump, args=(lambda: self._open(messages), arrived, stop), daemon=True
         )
         work.start()
-        length, heard = 0, time.monotonic()
         try:
-            while True:
-                try:
-                    item = arrived.get(timeout=HEARTBEAT)
-                except queue.Empty:
-                    if time.monotonic() - heard > self._timeout:
-                        raise LanguageModelError(
-                            f"{self._called} was silent for {self._timeout:g} s. Try again, or "
-                            "give it longer: QA_LLM_TIMEOUT."
-                        ) from None
-                    yield ""
-                    continue
-                if item is None:
-                    return
-                if isinstance(item, BaseException):
-                    # Not "from item": its text may hold what a server was sent, keys included.
-                    raise explain(item, self._called) from None
-                heard = time.monotonic() if item else heard
-                length += len(item)
-                if length > MOST_CHARACTERS:
-                    yield item[: MOST_CHARACTERS - length + len(item)]
-                    raise LanguageModelError(
-                        f"{self._called} did not stop writing and was cut off."
-                    )
-                yield item
+            yield from self._heard(arrived)
         finally:
             stop.set()
+            self._hang_up(work.ident or 0)  # a thread that waits for a silent server would stay
+
+    def _heard(self, arrived: queue.Queue[str | BaseException | None]) -> Iterator[str]:
+        length, heard = 0, time.monotonic()
+        while True:
+            try:
+                item = arrived.get(timeout=HEARTBEAT)
+            except queue.Empty:
+                item = ""
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                # Not "from item": its text may hold what a server was sent, keys included.
+                raise explain(item, self._called) from None
+            heard = time.monotonic() if item else heard
+            if time.monotonic() - heard > self._timeout:
+                raise LanguageModelError(
+                    f"{self._called} was silent for {self._timeout:g} s. Try again, or give it "
+                    "longer: QA_LLM_TIMEOUT."
+                )
+            length += len(item)
+            if length > MOST_CHARACTERS:
+                yield item[: MOST_CHARACTERS - length + len(item)]
+                raise LanguageModelError(
+                    f"{self._called} did not stop writing and was cut off. Try again, or choose "
+                    "another QA_LLM_MODEL."
+                )
+            yield item
 
     @property
     def _called(self) -> str:
@@ -143,8 +155,25 @@ class LanguageModel:
         from llama_index.core.llms import ChatMessage
 
         written = [ChatMessage(role=m.role, content=m.content) for m in messages]
+        ended = ""
         for part in self._llm.stream_chat(written):
+            ended = _finish_reason(part.raw) or ended
             yield part.delta or ""
+        if ended in _STOPPED:
+            raise LanguageModelError(f"{self._called} {_STOPPED[ended]}.")
+
+
+_STOPPED = {
+    "length": "was stopped by its limit of tokens. Give it more room: QA_LLM_CONTEXT",
+    "content_filter": "was stopped by a filter there. Ask in other words, or another QA_LLM_MODEL",
+}
+
+
+def _finish_reason(raw: object) -> str:
+    """Why a model stopped, where a piece of an OpenAI-like stream says so."""
+    choices = getattr(raw, "choices", None)
+    reason = getattr(choices[0], "finish_reason", None) if choices else None
+    return str(reason or "")
 
 
 def _pump(
@@ -187,8 +216,9 @@ _BY_STATUS = {
     401: "does not accept the key (401). Check QA_LLM_API_KEY",
     403: "refuses access (403). Check QA_LLM_API_KEY and what it allows",
     404: "is not known there (404). Check QA_LLM_MODEL and QA_LLM_BASE_URL",
-    408: "took too long (408)",
-    409: "is busy (409)",
+    302: "is not there: the address sends elsewhere (302). Check QA_LLM_BASE_URL",
+    408: "took too long (408). Try again",
+    409: "is busy (409). Try again",
     413: "did not accept a request this long (413). Lower QA_LLM_CONTEXT",
     422: "did not accept the request (422). Check QA_LLM_MODEL",
     429: "gets too many requests (429). Wait a little, or check your quota there",
@@ -198,6 +228,8 @@ _AGAIN = {408, 409, 429, 500, 502, 503, 504}
 
 def explain(error: BaseException, called: str) -> LanguageModelError:
     """A failure in our words. Of the error's own text nothing is shown, only looked at."""
+    if isinstance(error, LanguageModelError):
+        return error
     chain = list(_chain(error))
     text = " ".join(str(each).lower() for each in chain)[:20_000]
     status = next(
@@ -207,7 +239,7 @@ def explain(error: BaseException, called: str) -> LanguageModelError:
         message = f"{called} has no room for the passages. Set QA_LLM_CONTEXT to its context size."
         return LanguageModelError(message, too_long=True)
     if status:
-        failed = _BY_STATUS.get(status, f"failed (HTTP {status})")
+        failed = _BY_STATUS.get(status, f"failed (HTTP {status}). Try again later")
         wanted = _retry_after(chain) if status in _AGAIN else None
         patient = wanted is not None and wanted <= LONGEST_PAUSE
         return LanguageModelError(f"{called} {failed}.", retry_after=wanted if patient else None)
@@ -219,8 +251,8 @@ def explain(error: BaseException, called: str) -> LanguageModelError:
 
 # What stands in the text of an error, or in the name of its class, and what that means.
 _BY_WORDS = (
-    (("certificate", "ssl", "tls"), "cannot be reached safely (TLS). Check QA_LLM_BASE_URL: is it "
-     "https, or http?"),
+    (("certificate", "ssl", "tls"), "cannot be reached safely (TLS). Check QA_LLM_BASE_URL, and "
+     "whether it is https or http"),
     (("timeout",), "did not answer in time. Try again, or give it longer: QA_LLM_TIMEOUT"),
     (("refused",), "cannot be reached: nothing listens there. Start it, or check QA_LLM_BASE_URL"),
     (("name or service", "getaddrinfo", "name resolution", "nodename"),
@@ -266,6 +298,34 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
+class Connections:
+    """The sockets of an HTTP client, by the thread that uses each; one connection a request."""
+
+    def __init__(self) -> None:
+        self._sockets: dict[int, Any] = {}
+        self.on_close: Callable[[], None] = lambda: None
+
+    def watch(self, request: Any) -> None:
+        """An event hook of httpx: notes the socket of a request when it is connected."""
+
+        def trace(event: str, info: dict[str, Any]) -> None:
+            if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+                connected = info["return_value"].get_extra_info("socket")
+                self._sockets[threading.get_ident()] = connected
+
+        request.extensions["trace"] = trace
+
+    def hang_up(self, thread: int) -> None:
+        """Ends what a thread is reading or waiting for."""
+        connected = self._sockets.pop(thread, None)
+        if connected is not None:
+            with contextlib.suppress(OSError):  # it has ended already
+                connected.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.on_close()
+
+
 # -- endpoints ---------------------------------------------------------------------------------
 
 
@@ -292,21 +352,28 @@ def at(url: str, name: str, key: str, settings: Settings) -> LanguageModel:
 
     limits = httpx.Timeout(settings.llm_timeout, connect=min(10.0, settings.llm_timeout))
     # A server that sends us elsewhere gets nothing: the key is for the address that was set.
-    client = httpx.Client(timeout=limits, follow_redirects=False)
+    connections = Connections()
+    client = httpx.Client(
+        timeout=limits,
+        follow_redirects=False,
+        limits=httpx.Limits(max_keepalive_connections=0),
+        event_hooks={"request": [connections.watch]},
+    )
+    connections.on_close = client.close
     llm = OpenAILike(
         model=name,
         api_base=url.rstrip("/"),
         api_key=key or "none",
         is_chat_model=True,
         context_window=settings.llm_context,
-        max_tokens=REPLY_TOKENS,
+        max_tokens=reply_tokens(settings.llm_context),
         temperature=0.0,
         max_retries=0,  # tried again by us, and only while nothing was written
         timeout=settings.llm_timeout,
         http_client=client,
     )
     where = f" at {_shown(url)}"
-    return LanguageModel(llm, where, settings.llm_timeout, settings.llm_context, client.close)
+    return LanguageModel(llm, where, settings.llm_timeout, settings.llm_context, connections)
 
 
 def _shown(url: str) -> str:

@@ -61,9 +61,10 @@ _APPROXIMATE = re.compile(
     re.IGNORECASE,
 )
 _BOUNDS = {
-    "<": re.compile(r"\b(?:less|fewer|lower|smaller|shorter) than$|\b(?:under|below)$"),
+    "<": re.compile(r"(?<!\bno )\b(?:less|fewer|lower|smaller|shorter) than$|\b(?:under|below)$"),
     ">": re.compile(
-        r"\b(?:more|greater|higher|larger|longer|other) than$|\b(?:over|above|exceed\w*)$"
+        r"(?<!\bno )(?<!\bnot )\b(?:more|greater|higher|larger|longer|other) than$|"
+        r"\b(?:over|above|exceed\w*)$"
     ),
 }
 _ROUNDING = 0.05  # "about 300" for 312
@@ -249,7 +250,8 @@ class _Run:
 def _counts(tokens: list[re.Match[str]], at: int) -> bool:
     """Whether "one" is a number here: before a unit or a magnitude ("one million", "one year")."""
     following = tokens[at + 1].group().lower() if at + 1 < len(tokens) else ""
-    return following in _UNITS or following in _MAGNITUDES or following in _FRACTIONS
+    half = following == "and" and _and_a_half(tokens, at + 1)
+    return half or following in _UNITS or following in _MAGNITUDES or following in _FRACTIONS
 
 
 def _and_a_half(tokens: list[re.Match[str]], at: int) -> bool:
@@ -308,6 +310,14 @@ _SCALES = {
     "month": ("span", 1.0), "year": ("span", 12.0), "decade": ("span", 120.0),
     "century": ("span", 1200.0),
 }  # fmt: skip
+
+
+def comparable(one: Quantity, other: Quantity) -> bool:
+    """Whether two numbers can be of the same measure: no unit, one unit, or units of one kind."""
+    if not one.unit or not other.unit or one.unit == other.unit:
+        return True
+    kinds = {_SCALES.get(each.unit, (each.unit, 0.0))[0] for each in (one, other)}
+    return len(kinds) == 1 or kinds <= {"time", "span"}
 
 
 def _converted(said: Quantity, found: Quantity) -> bool:
@@ -473,8 +483,15 @@ def _is_title(said: str) -> bool:
 
 
 def content(text: str) -> tuple[str, ...]:
-    """Stems of content words in order, with repetition."""
-    return tuple(stem(word) for word in words(text) if word not in STOP_WORDS)
+    """Stems of content words in order, with repetition; what is compared as a fact left out."""
+    return tuple(
+        stem(word) for word in words(text) if word not in STOP_WORDS and not _counts_as(word)
+    )
+
+
+def _counts_as(word: str) -> bool:
+    named = _SMALL.keys() | _TENS.keys() | _MAGNITUDES.keys() | _ORDINALS.keys() | _WEEKDAYS
+    return word[:1].isdigit() or word in named or word in MONTHS
 
 
 def written(date: Date) -> str:

@@ -222,7 +222,9 @@ def reordered(sentence: str, quote: str) -> str:
     content = {word for word in said if word not in STOP_WORDS}
     if not content <= set(found) or "by" in said or "by" in found:
         return ""
-    for kind in (_names_in(sentence), frozenset(w for w in said if w[:1].isdigit())):
+    figures = frozenset(w for w in said if w[:1].isdigit())
+    changes = _FROM_TO.search(sentence) or _TO_FROM.search(sentence)  # see reversed_change
+    for kind in (_names_in(sentence), frozenset() if changes else figures):
         here = [word for word in said if word in kind and found.count(word) == 1]
         places = [found.index(word) for word in here if said.count(word) == 1]
         if places != sorted(places):
@@ -231,4 +233,5 @@ def reordered(sentence: str, quote: str) -> str:
 
 
 def _names_in(sentence: str) -> frozenset[str]:
-    return frozenset(part for name in names(sentence) for part in words(name))
+    parts = (part for name in names(sentence) for part in words(name))
+    return frozenset(part for part in parts if part.capitalize() in sentence)
