@@ -82,8 +82,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def one_processor() -> Iterator[None]:
     """What is started within sees one processor, where the system can do that.
 
-    REPORTED: the model takes a thread for each processor; if one of them is busy with anything
-    else, they wait for each other and it writes a hundred times slower than with one thread.
+    The model takes a thread for each processor, and they wait for each other; where something else
+    runs too, as other tests may, that is several times slower than one thread.
     """
     if not hasattr(os, "sched_setaffinity"):
         yield

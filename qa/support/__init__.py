@@ -19,7 +19,7 @@ from qa.related import is_common, kinship
 from qa.support import facts, polarity
 from qa.types import Quote, Support
 
-SUPPORTED, PARTIAL = 0.65, 0.51  # least share of the sentence's content that the quotes say
+SUPPORTED, PARTIAL = 0.65, 0.5  # least share of the sentence's content that the quotes say
 CLOSEST = 0.9  # of what a quote says of a sentence, said by one sentence of it
 MODEL_SHARE = 0.6  # of a configured model in the score; the rest is the rules'
 

@@ -118,11 +118,19 @@ def _denied_alone(one: Sequence[Token], other: Sequence[Token]) -> str:
     there = {t.stem for t in other if t.denied}
     affirmed = {t.stem for t in other if not t.denied}
     reworded = any(not _opposed(word).isdisjoint(affirmed) for word in denied)
-    lost = any(t.stem in _LOSSES or t.plain in _NEGATORS for t in other)
-    if reworded or lost or not there.isdisjoint(denied):
+    if reworded or not there.isdisjoint(denied):
         return ""
     own = {t.stem for t in one if not t.denied}
-    return next((word for word in denied[:2] if word in affirmed and word not in own), "")
+    return next(
+        (w for w in denied[:2] if w in affirmed and w not in own and not _is_lost(w, other)), ""
+    )
+
+
+def _is_lost(word: str, there: Sequence[Token]) -> bool:
+    """Whether something near the word tells of its loss: "the post was cut" is no post."""
+    at = next(n for n, token in enumerate(there) if token.stem == word and not token.denied)
+    near = there[max(0, at - _SCOPE) : at + _SCOPE + 1]
+    return any(token.stem in _LOSSES or token.plain in _NEGATORS for token in near)
 
 
 def turned(sentence: str, quote: str) -> str:
