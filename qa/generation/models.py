@@ -181,22 +181,20 @@ def _pump(
     arrived: queue.Queue[str | BaseException | None],
     stop: threading.Event,
 ) -> None:
-    """Reads a stream in a thread of its own, since reading cannot be given a deadline."""
-    stream: Iterator[str] | None = None
+    """Reads a stream in a thread of its own, since reading cannot be given a deadline.
+
+    Once stopped it reads on to the end, which hanging up brings at once: a stream that is left in
+    the middle is closed by the garbage collector, in whatever thread that runs, and if that thread
+    is about to open a connection, both wait for one lock for ever.
+    """
+    ended: BaseException | None = None
     try:
-        stream = opened()
-        for text in stream:
-            if stop.is_set():
-                break
-            arrived.put(text)
-        arrived.put(None)
+        for text in opened():
+            if not stop.is_set():
+                arrived.put(text)
     except BaseException as error:  # handed on whole: the thread has nobody to tell
-        arrived.put(error)
-    finally:
-        with contextlib.suppress(Exception):
-            close = getattr(stream, "close", None)
-            if close is not None:
-                close()
+        ended = error
+    arrived.put(ended)
 
 
 def _may_help(error: BaseException) -> bool:
