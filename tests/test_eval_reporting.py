@@ -13,7 +13,8 @@ from xml.etree import ElementTree
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from eval import log, reporting, running
+from eval import log, printing, reporting, running
+from eval.reporting import words
 from eval.reporting.payload import embedded
 from eval.reporting.verdicts import verdicts
 from eval.running import Options
@@ -193,3 +194,7 @@ def test_the_page_in_a_browser(run: Path, browser: Browser) -> None:
     assert troubles == []
     assert asked == [path.as_uri()]
     context.close()
+
+
+def test_every_headline_measure_is_explained() -> None:
+    assert set(printing.HEADLINE) <= set(words.MEANINGS)

@@ -23,6 +23,11 @@ MEANINGS = {
     "abstention_false_refusal_rate": "of the answerable questions, the share refused",
     "auroc": "chance that an answerable question has the higher confidence",
     "abstention_correct": "a right answer, or a refusal where there is none",
+    "both_sides": "where articles differ: the answer gives at least two of the values, cited",
+    "false_alarm": "where articles agree: the answer says that they differ (less is better)",
+    "newest_correct": "questions about now: the newest value, and no older one",
+    "past_correct": "questions about another time: the value of then, and no other",
+    "relative_correct": "dates that an article gives as “on Tuesday”: the day itself",
 }
 
 COLUMNS = {
