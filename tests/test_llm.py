@@ -323,6 +323,14 @@ def test_two_at_once_get_each_their_own_answer(opened: Opened) -> None:
     assert spans(answers[WHEN_HARBOUR]) == [("harbour", 0, 47)]
 
 
+def test_a_sentence_that_is_repeated_stands_where_it_stood_first(opened: Opened) -> None:
+    opening, length = "The tram line opened on Monday.", "It is nine kilometres long."
+    text = f"{opening} [{{key1}}] {length} [{{key1}}] {opening} [{{key1}}]"
+    with ScriptedEndpoint(reply(text)) as endpoint:
+        answer = opened(endpoint.base_url).ask(WHEN)
+    assert [sentence.text for sentence in answer.sentences] == [opening, length]
+
+
 # -- what is not borne out -----------------------------------------------------------------------
 
 BLESSED = "The bishop of Hesk blessed the ferry."

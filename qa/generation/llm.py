@@ -149,8 +149,10 @@ class _State(NamedTuple):
 
 def _state(found: Sequence[markers.Marked], sources: dict[str, Hit], writing: Draft) -> _State:
     told = [marked for marked in found if not markers.said(marked.text, prompts.SENTINEL)]
-    once = {marked.text: _sentence(marked, sources) for marked in reversed(told)}
-    sentences = tuple(reversed(once.values()))[:MOST_SENTENCES]
+    once: dict[str, DraftSentence] = {}
+    for marked in told:
+        once.setdefault(marked.text, _sentence(marked, sources))
+    sentences = tuple(once.values())[:MOST_SENTENCES]
     return _State(replace(writing, sentences=sentences), declined=bool(found) and not told)
 
 
