@@ -213,7 +213,8 @@ def timely(question: str, ranked: Sequence[Candidate]) -> list[Candidate]:
     only a near equal then takes the first place.
     """
     asked = analyse(question)
-    if not ranked or asked.period or not (asked.newest or asked.present):
+    timeless = asked.wants in MARKED and not asked.newest  # a reason does not go out of date
+    if not ranked or asked.period or timeless or not (asked.newest or asked.present):
         return list(ranked)
     least = (NOW if asked.newest else PRESENT) * ranked[0].score
     equals = [

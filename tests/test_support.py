@@ -273,22 +273,29 @@ def test_the_score_orders_sentences_by_how_much_is_said() -> None:
     assert near > part > none
 
 
-def _is_sentence(text: str) -> bool:
-    """It has a word, and begins with nothing that has no capital of its own, as ß and ſ."""
-    first = text.strip()[:1]
-    return bool(first) and first in {first.upper(), first.upper().lower()}
-
-
 sentences = st.text(
     st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=60
-).filter(_is_sentence)
+).filter(str.strip)
 
 
 @given(sentences, st.text(max_size=40), st.text(max_size=40))
 def test_a_sentence_that_stands_in_the_quote_is_supported(
     sentence: str, before: str, after: str
 ) -> None:
-    assert judged(sentence, f"{before} {sentence} {after}").support == "supported"
+    """A sentence of its own: what comes before in the same sentence may take it back."""
+    assert judged(sentence, f"{before}. {sentence} {after}").support == "supported"
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "Nobody believes that the bridge is safe.",
+        "It is not true that the bridge is safe.",
+        "If the bridge is safe, the fair will move.",
+    ],
+)
+def test_words_that_are_taken_back_support_nothing(quote: str) -> None:
+    assert judged("The bridge is safe.", quote).support == "unsupported"
 
 
 @given(st.text(max_size=80), st.lists(st.text(max_size=80), max_size=3))

@@ -317,7 +317,7 @@ def comparable(one: Quantity, other: Quantity) -> bool:
     if not one.unit or not other.unit or one.unit == other.unit:
         return True
     kinds = {_SCALES.get(each.unit, (each.unit, 0.0))[0] for each in (one, other)}
-    return len(kinds) == 1 or kinds <= {"time", "span"}
+    return len(kinds) == 1
 
 
 def _converted(said: Quantity, found: Quantity) -> bool:
