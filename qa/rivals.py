@@ -26,7 +26,11 @@ UNSAID = 0.25  # share of the question that the best sentence says and the rival
 UNSAID_AROUND = 0.26  # the same, with title, heading and passage read along
 CLOSE_RATIO, CLOSE_AROUND = 0.4, 0.06  # a rival this good may leave to its passage what it is about
 
-_ATTRIBUTED = re.compile(r"\b(?:according to|as reported by|in the (?:words|view) of)\b", re.I)
+_ATTRIBUTED = re.compile(
+    r"\b(?:according to|as reported by|in the (?:words|view) of)\b|"
+    r"\b(?:did|does|do)\b.*\b(?:say|count|find|report|estimate|claim|think|write|announce|put)\b",
+    re.IGNORECASE,
+)
 MONEY = frozenset("dollar euro pound cent penny crown yen franc mark rupee".split())
 SPANS = frozenset("second minute hour day week month year decade century".split())
 
