@@ -224,6 +224,30 @@ def support(
         raise typer.Exit(1)
 
 
+@app.command(epilog=EVERYWHERE)
+def feedback(
+    library: Annotated[
+        Path | None, typer.Option(help="Whose chat; else the configured one.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead of standard output.")
+    ] = None,
+) -> None:
+    """Make a question set of the answers that readers rated in the chat."""
+    from eval import feedback as rating
+    from qa.settings import load_settings
+
+    questions, left_out = rating.read(load_settings(library=library).library)
+    _tell(rating.told(left_out))
+    if out is None:
+        typer.echo(rating.lines(questions), nl=False)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(rating.lines(questions), encoding="utf-8")
+    record = {"questions": len(questions), "left_out": dict(left_out), "file": str(out)}
+    _print(record, f"{out}: {len(questions)} questions")
+
+
 def main() -> None:
     """The entry point: runs a command and turns every error into one line and an exit code."""
     sys.exit(run_command(sys.argv[1:]))

@@ -17,6 +17,8 @@ PASSAGES = 10  # given to the generator
 NEAREST = 3  # shown with an abstention
 LAST_QUESTION = 500  # characters of the question before that are searched for, too
 REWRITING = "Reading the conversation…"
+READING = "Reading the passages…"
+CHECKING = "Checking every sentence…"
 FOLLOW_UP_WORDS = 4  # a question of fewer words leans on the one before it
 
 _LEANING = re.compile(
@@ -63,9 +65,14 @@ class Assistant:
         asked = standalone if rewritten or not history else question
         hits = find(self._retriever, asked, history, PASSAGES, filters)
         retrieved = time.perf_counter()
-        draft = Draft()
+        draft, name = Draft(), self._generator.name
+        if hits:
+            yield Answer(question, "abstained", generator=name, hits=tuple(hits), stage=READING)
         for draft in self._generator.generate(standalone, hits) if hits else ():
-            yield replace(self._answer(question, draft, hits), standalone_question=standalone)
+            now = replace(self._answer(question, draft, hits), standalone_question=standalone)
+            yield now
+        if draft.sentences:
+            yield replace(now, stage=CHECKING)
         answer = self._answer(question, replace(draft, stage=""), hits)
         done = time.perf_counter()
         timings = {

@@ -8,6 +8,7 @@ the next writer, who finds the ids in the ``journal``.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from qa.dates import day_number, day_range
 from qa.errors import LibraryError
 from qa.exact import Owner
+from qa.suggesting import Suggestion, suggestions
 from qa.types import Article, Filters, Listing, Passage
 
 if TYPE_CHECKING:
@@ -50,6 +52,18 @@ CREATE TABLE IF NOT EXISTS files (
     path TEXT NOT NULL, article_id TEXT NOT NULL, digest BLOB NOT NULL, content_hash TEXT NOT NULL,
     PRIMARY KEY (path, article_id)) WITHOUT ROWID
 """
+_SUGGESTIONS = """
+CREATE TABLE IF NOT EXISTS suggestions (
+    article_id TEXT NOT NULL REFERENCES articles (id) ON DELETE CASCADE, place INTEGER NOT NULL,
+    question TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    PRIMARY KEY (article_id, place)) WITHOUT ROWID
+"""
+_LISTED = (
+    "SELECT id, title, url, publisher, author, published, (SELECT count(*) FROM passages WHERE "
+    "article_id = articles.id), source, length(text) FROM articles"
+)
+_NEWEST = "ORDER BY day IS NULL, day DESC, id"
+_FOUND = "(title || ' ' || coalesce(publisher, '') LIKE ? ESCAPE '~')"
 _ARTICLE_COLUMNS = "id, title, text, url, publisher, author, published, updated, language, metadata"
 
 
@@ -103,6 +117,7 @@ class Catalog:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
             connection.execute(_FILES)
+            connection.execute(_SUGGESTIONS)
             manifest = [("fingerprint", fingerprint), ("generation", "0")]
             connection.executemany("INSERT INTO manifest VALUES (?, ?)", manifest)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -170,12 +185,59 @@ class Catalog:
 
     def listings(self) -> list[Listing]:
         """Every article, newest first, those of unknown date last."""
-        rows = self._query(
-            "SELECT id, title, url, publisher, author, published, (SELECT count(*) FROM passages "
-            "WHERE article_id = articles.id), source, length(text) FROM articles "
-            "ORDER BY day IS NULL, day DESC, id"
+        return [Listing(*row) for row in self._query(f"{_LISTED} {_NEWEST}")]
+
+    def find(self, words: str, most: int) -> tuple[list[Listing], int]:
+        """The newest ``most`` articles with all of these words in title or publisher, and how many
+        there are of them."""
+        parts = [word for word in words.split() if word][:10]
+        condition = " AND ".join(["1", *[_FOUND] * len(parts)])
+        values: list[Any] = ["%" + re.sub("([%_~])", r"~\1", part) + "%" for part in parts]
+        count = self._query(f"SELECT count(*) FROM articles WHERE {condition}", values)[0][0]
+        rows = self._query(f"{_LISTED} WHERE {condition} {_NEWEST} LIMIT ?", [*values, most])
+        return [Listing(*row) for row in rows], int(count)
+
+    def span(self) -> tuple[int, str | None, str | None]:
+        """How many articles, and the first and last date that one of them says."""
+        first, last = (
+            self._query(
+                f"SELECT published FROM articles WHERE day IS NOT NULL ORDER BY day {way} LIMIT 1"
+            )
+            for way in ("ASC", "DESC")
         )
-        return [Listing(*row) for row in rows]
+        known = bool(first and last)
+        return self.article_count(), *((first[0][0], last[0][0]) if known else (None, None))
+
+    def source_of(self, article_id: str) -> str:
+        rows = self._query("SELECT source FROM articles WHERE id = ?", (article_id,))
+        return str(rows[0][0]) if rows else ""
+
+    def articles_from(self, file: str) -> int:
+        """How many articles came from this file; of one with many, each has its own place."""
+        places = (file, f"{file}:", f"{file};")
+        query = "SELECT count(*) FROM articles WHERE source = ? OR (source >= ? AND source < ?)"
+        return int(self._query(query, places)[0][0])
+
+    def suggestions(
+        self, article_ids: Sequence[str] | None, most: int
+    ) -> list[tuple[str, Suggestion]]:
+        """Questions made of these articles, or of the newest, the best of each article first.
+
+        Libraries that are older than suggestions have none until their articles are added anew.
+        """
+        if not self._query("SELECT 1 FROM sqlite_master WHERE name = 'suggestions'"):
+            return []
+        chosen, values = "1", list[Any]()
+        if article_ids is not None:
+            chosen = "article_id IN (SELECT value FROM json_each(?))"
+            values.append(json.dumps(list(article_ids)))
+        rows = self._query(
+            'SELECT article_id, question, suggestions.start, suggestions."end" FROM suggestions '
+            f"JOIN articles ON id = article_id WHERE {chosen} "
+            "ORDER BY place, day IS NULL, day DESC, id LIMIT ?",
+            [*values, most],
+        )
+        return [(row[0], Suggestion(*row[1:])) for row in rows]
 
     def publishers(self) -> list[str]:
         rows = self._query("SELECT DISTINCT publisher FROM articles WHERE publisher IS NOT NULL")
@@ -305,9 +367,10 @@ class Catalog:
     # Writing: one writer at a time, which the library's lock sees to.
 
     def upgrade(self) -> None:
-        """Gives a library that is older than the table of files that table."""
+        """Gives a library that is older than some of the tables those tables."""
         with self._transaction() as connection:
             connection.execute(_FILES)
+            connection.execute(_SUGGESTIONS)
 
     def expect(self, passage_ids: Iterable[str]) -> None:
         """Journals passages that are about to enter the derived indexes."""
@@ -326,6 +389,7 @@ class Catalog:
 
     def publish(self, records: Sequence[ArticleRecord]) -> None:
         """Makes articles visible, replacing those of the same ids, in one transaction."""
+        suggested = [row for record in records for row in _suggestion_rows(record)]
         with self._transaction() as connection:
             self._withdraw(connection, [record.article.id for record in records])
             for record in records:
@@ -335,6 +399,7 @@ class Catalog:
                 connection.executemany(
                     "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", _passage_rows(record)
                 )
+            connection.executemany("INSERT INTO suggestions VALUES (?, ?, ?, ?, ?)", suggested)
             _advance(connection)
 
     def remove(self, ids: Sequence[str]) -> None:
@@ -508,4 +573,12 @@ def _passage_rows(record: ArticleRecord) -> list[tuple[Any, ...]]:
     return [
         (p.id, p.article_id, p.start, p.end, p.heading, key)
         for p, key in zip(record.passages, record.embedding_hashes, strict=True)
+    ]
+
+
+def _suggestion_rows(record: ArticleRecord) -> list[tuple[Any, ...]]:
+    key = record.article.id
+    return [
+        (key, place, each.question, each.start, each.end)
+        for place, each in enumerate(suggestions(record.article))
     ]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qa.types import (
     Answer,
+    AnswerSentence,
     Article,
     ArticleChange,
     Check,
     Citation,
+    Disagreement,
     Hit,
     IngestReport,
     Listing,
+    Passage,
+    Side,
 )
 
 Record = dict[str, Any]
@@ -112,6 +116,58 @@ def of_checks(checks: Sequence[Check]) -> Record:
         for c in checks
     ]
     return {"ok": all(check.ok for check in checks), "checks": rows}
+
+
+def to_answer(record: Record, articles: Mapping[str, Article]) -> tuple[Answer, set[str]]:
+    """The answer that :func:`of_answer` wrote down, and the ids of articles that are not as cited.
+
+    ``articles`` are those of today, by id. For one that no longer holds the cited words at their
+    place there is a stand-in of just these words. ``passages`` in the record, written by
+    :func:`of_hits`, become the hits.
+    """
+    gone: set[str] = set()
+
+    def place(entry: Record, words: str) -> tuple[Article, int, int]:
+        article, start, end = articles.get(entry["article_id"]), entry["start"], entry["end"]
+        if article and article.text[start:end] == words:
+            return article, start, end
+        gone.add(entry["article_id"])
+        names = ("title", "url", "publisher", "author", "published")
+        fields: dict[str, Any] = {name: entry.get(name) for name in names}
+        stand_in = Article(entry["article_id"], text=words, **fields)
+        return stand_in, 0, len(words)
+
+    def hit(entry: Record) -> Hit:
+        article, start, end = place(entry, entry["text"])
+        passage = Passage("", article.id, start, end, entry["text"], entry.get("heading", ""))
+        copies, ranks = tuple(entry.get("copies", ())), entry.get("ranks", {})
+        return Hit(passage, article, entry["score"], ranks, copies=copies)
+
+    cited = [(c["number"], *place(c, c["quote"]), c["quote"]) for c in record["citations"]]
+    answer = Answer(
+        record["question"],
+        record["status"],
+        tuple(_to_sentence(sentence) for sentence in record["sentences"]),
+        tuple(Citation(*parts) for parts in cited),
+        nearest=tuple(hit(entry) for entry in record["nearest"]),
+        standalone_question=record["standalone_question"],
+        generator=record["generator"],
+        confidence=record["confidence"],
+        timings_ms=record["timings_ms"],
+        hits=tuple(hit(entry) for entry in record.get("passages", ())),
+        notes=tuple(record["notes"]),
+        disagreements=tuple(
+            Disagreement(tuple(Side(s["value"], tuple(s["citations"])) for s in sides))
+            for sides in record["disagreements"]
+        ),
+        usage=record["usage"],
+    )
+    return answer, gone
+
+
+def _to_sentence(entry: Record) -> AnswerSentence:
+    numbers, asides = tuple(entry["citations"]), tuple(entry["asides"])
+    return AnswerSentence(entry["text"], numbers, entry["support"], entry["reason"], asides)
 
 
 def _of_change(change: ArticleChange) -> Record:

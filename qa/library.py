@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ from qa.retrieval import (
 )
 from qa.settings import Settings, load_settings
 from qa.store import Store
+from qa.suggesting import Suggestion
 from qa.support import Entailment
 from qa.types import (
     Answer,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
 QUESTION_CHARACTERS = 4_000
 REEMBED_ARTICLES = 200
+SUGGESTIONS_TRIED = 4  # suggested questions that are tried for each that is wanted
 PROBED = 80  # characters that a language model is made to write to see whether it answers
 
 
@@ -121,7 +124,7 @@ class Library:
         model = self.__dict__.pop("_language_model", None)
         if model is not None:
             model.close()
-        for name in ("_retriever", "_assistant"):
+        for name in ("_retriever", "_assistant", "_extractive"):
             self.__dict__.pop(name, None)
         if opened is not None:
             opened.close()
@@ -163,6 +166,49 @@ class Library:
         """Every article without its text, newest first, those of unknown date last."""
         with store.storage_errors(self.path):
             return self._store.catalog.listings()
+
+    def find_articles(self, words: str, most: int) -> tuple[list[Listing], int]:
+        """The newest ``most`` articles that have these words in title or publisher (all where there
+        are none), and how many have them."""
+        with store.storage_errors(self.path):
+            return self._store.catalog.find(words, most)
+
+    def span(self) -> tuple[int, str | None, str | None]:
+        """How many articles there are, and the first and the last day they are from, if known."""
+        with store.storage_errors(self.path):
+            return self._store.catalog.span()
+
+    def count(self, filters: Filters) -> int:
+        """How many articles the filters let through."""
+        with store.storage_errors(self.path):
+            return len(self._store.catalog.matching(filters))
+
+    @property
+    def generation(self) -> int:
+        """A number that grows with every change of the articles."""
+        with store.storage_errors(self.path):
+            return self._store.catalog.generation
+
+    def source_of(self, article_id: str) -> str:
+        """The file that an article came from; empty where a program made it or it is not there."""
+        with store.storage_errors(self.path):
+            return self._store.catalog.source_of(article_id)
+
+    def articles_from(self, file: str) -> int:
+        """How many articles came from this file."""
+        with store.storage_errors(self.path):
+            return self._store.catalog.articles_from(file)
+
+    def questions(
+        self, article_ids: Sequence[str] | None = None, *, most: int = 4, but: Sequence[str] = ()
+    ) -> list[str]:
+        """Questions that these articles, or the newest ones, answer: each was tried just now.
+
+        None of those in ``but``. They are about sentences of a plain form, in English.
+        """
+        with store.storage_errors(self.path):
+            found = self._store.catalog.suggestions(article_ids, SUGGESTIONS_TRIED * most)
+        return list(islice(self._answerable(found, set(but)), most))
 
     def publishers(self) -> list[str]:
         """The publishers that articles name, in alphabetical order."""
@@ -257,6 +303,24 @@ class Library:
                 self._embed_anew()
             return store.rebuild(self.path)
 
+    def _answerable(
+        self, found: Iterable[tuple[str, Suggestion]], known: set[str]
+    ) -> Iterator[str]:
+        """Those that the reader answers from the very sentence they were made of."""
+        trying = Assistant(self._retriever, self._extractive)
+        for key, suggestion in found:
+            if suggestion.question in known:
+                continue
+            known.add(suggestion.question)
+            *_, answer = trying.stream(suggestion.question)
+            if any(
+                cited.article.id == key
+                and cited.start < suggestion.end
+                and suggestion.start < cited.end
+                for cited in answer.citations
+            ):
+                yield suggestion.question
+
     # Objects, made when they are first needed
 
     @cached_property
@@ -279,7 +343,7 @@ class Library:
     @cached_property
     def _assistant(self) -> Assistant:
         settings = self.settings
-        extractive = ExtractiveGenerator(self.statistics, MiniLMReader())
+        extractive = self._extractive
         generator: Generator = self._generator or extractive
         rewriter = None
         if self._language_model and not self._generator:
@@ -294,6 +358,10 @@ class Library:
             policy=Policy(settings.support_check, settings.unsupported == "mark"),
             entailment=self._entailment,
         )
+
+    @cached_property
+    def _extractive(self) -> ExtractiveGenerator:
+        return ExtractiveGenerator(self.statistics, MiniLMReader())
 
     @cached_property
     def _language_model(self) -> LanguageModel | None:

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,6 +20,7 @@ from pydantic_settings import (
 from qa.errors import SettingsError
 
 PREFIX = "QA_"
+PASSWORD = 8  # characters that a password has at least
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -50,6 +51,18 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=0, le=65535)
     api_keys: tuple[SecretStr, ...] = ()
+    read_only: bool | None = None
+    sign_in: dict[str, SecretStr] = Field(default_factory=dict)
+    upload_mb: int = Field(default=20, ge=1, le=1000)
+
+    @field_validator("sign_in")
+    @classmethod
+    def _can_sign_in(cls, users: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if any(not name or name != name.strip() for name in users):
+            raise ValueError("a name is empty, or has white space around it")
+        if any(len(word.get_secret_value()) < PASSWORD for word in users.values()):
+            raise ValueError(f"every password needs at least {PASSWORD} characters")
+        return users
 
     @classmethod
     def settings_customise_sources(
@@ -114,5 +127,5 @@ def _explain(error: ValidationError) -> str:
             known = ", ".join(sorted(Settings.model_fields))
             lines.append(f"Unknown setting {name} in qa.toml. Known ones: {known}")
         else:
-            lines.append(f"{PREFIX}{name.upper()}: {problem['msg']}")
+            lines.append(f"{PREFIX}{name.upper()}: {problem['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines) + "."

@@ -5,168 +5,86 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from starlette.responses import JSONResponse
 from starlette.staticfiles import StaticFiles
 
 from qa.errors import LibraryError, SettingsError
 from qa.library import Library
 from qa.settings import Settings
 from qa.store import Store
-from qa.web import conversation, rendering
-from qa.web.conversation import Conversation
-from qa.web.security import SecurityHeaders, headers
+from qa.web import hosting
+from qa.web.conversation import Chat
+from qa.web.line import Line
+from qa.web.page import I18N, TITLE, Desk, page
+from qa.web.security import SecurityHeaders, Uploads, headers
 
-TITLE = "Ask the articles"
 STATIC = Path(__file__).parent / "static"
 HEAD = (
     '<link rel="stylesheet" href="/static-qa/chat.css">'
     '<script src="/static-qa/chat.js" defer></script>'
 )
 SPACE = "https://huggingface.co"  # shows its Spaces in a frame
-AT_ONCE = 8  # questions worked on at the same time; more of them wait in Gradio's queue
+LONGEST = 100  # questions that wait in line; more are told that it is too busy
+ENDPOINT_PLACES = 8  # questions answered at once where a language model elsewhere does the work
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
-# The page's own elements are morphed in place, so one listener on what stays will do.
-ON_EXAMPLE = """element.addEventListener('click', event => {
-    const example = event.target.closest('.qa-example');
-    if (example) trigger('click', {question: example.dataset.question});
-});"""
 
 
 def build(library: Library, framed_by: str = "") -> FastAPI:
     """The app for one library, which it closes when it shuts down."""
+    settings = library.settings
+    readiness = hosting.Readiness(library)
+    line, chat = Line(_places(settings), LONGEST), Chat(library)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with closing(library):
+        with closing(chat), closing(line):
             yield
 
     app = FastAPI(title=TITLE, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders, given=headers(framed_by))
+    app.add_middleware(Uploads, allowed=partial(hosting.editable, settings))
     app.mount("/static-qa", StaticFiles(directory=STATIC))
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.get("/readyz")
+    def readyz() -> JSONResponse:
+        is_ready, reason = readiness()
+        status = "ready" if is_ready else "not ready"
+        return JSONResponse({"status": status, "reason": reason}, 200 if is_ready else 503)
+
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        page(library),
+        page(Desk(chat, line)),
         path="/",
+        auth=hosting.authenticate(settings),
         theme=gr.themes.Base(font=SANS, font_mono=MONO),
         head=HEAD,
         favicon_path=str(STATIC / "favicon.svg"),
         footer_links=[],
         show_error=False,
         enable_monitoring=False,
-        max_file_size="1mb",
+        max_file_size=hosting.upload_limit(settings),
+        i18n=I18N,
     )
     return mounted
 
 
-def page(library: Library) -> gr.Blocks:
-    """The layout, and what happens on it."""
-    blocks: gr.Blocks
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
-        past = gr.State(())
-        head = _html("qa-head")
-        with gr.Row(elem_id="qa-layout"):
-            with gr.Column(elem_id="qa-main"):
-                thread = _html("qa-conversation", ON_EXAMPLE)
-                with gr.Column(elem_id="qa-composer"):
-                    box, clear, chosen = _composer(library)
-            with gr.Column(elem_id="qa-side"):
-                panel = _html("qa-sources")
-
-        shown = [box, thread, panel, past]
-        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "ask"}
-        quiet["concurrency_limit"] = AT_ONCE
-
-        def ask(
-            question: str, past: Conversation, publishers: list[str], after: str, before: str
-        ) -> Iterator[tuple[Any, ...]]:
-            yield from _ask(library, question, past, publishers, after, before)
-
-        def ask_example(event: gr.EventData, *given: Any) -> Iterator[tuple[Any, ...]]:
-            yield from _ask(library, event.question, *given)
-
-        box.submit(ask, [box, past, *chosen], shown, api_name="ask", **quiet)
-        thread.click(ask_example, [past, *chosen], shown, api_visibility="private", **quiet)
-        opened = [head, thread, panel, past, chosen[0]]
-        blocks.load(lambda: _opened(library), None, opened, api_visibility="private", **quiet)
-        clear.click(lambda: _opened(library), None, opened, api_visibility="private", **quiet)
-    return blocks
-
-
-def _composer(library: Library) -> tuple[gr.Textbox, gr.Button, list[Any]]:
-    box = gr.Textbox(
-        label="Your question",
-        placeholder="Ask the articles…",
-        max_lines=6,
-        submit_btn="Ask",
-        autofocus=True,
-        elem_id="qa-question",
-    )
-    with gr.Row(elem_id="qa-tools"):
-        with gr.Accordion("Filters", open=False, elem_id="qa-filters"):
-            publishers = gr.Dropdown(
-                conversation.publishers(library), multiselect=True, label="Publishers", value=[]
-            )
-            with gr.Row():
-                after = gr.Textbox(label="From", placeholder="2024-01-01", max_length=10)
-                before = gr.Textbox(label="To", placeholder="2024-12-31", max_length=10)
-        clear = gr.Button("New conversation", elem_id="qa-clear", size="sm")
-    return box, clear, [publishers, after, before]
-
-
-def _html(name: str, on_load: str | None = None) -> gr.HTML:
-    return gr.HTML("", elem_id=name, js_on_load=on_load, apply_default_css=False)
-
-
-# What the events do
-
-
-def _ask(
-    library: Library,
-    question: str,
-    past: Conversation,
-    publishers: list[str],
-    after: str,
-    before: str,
-) -> Iterator[tuple[Any, ...]]:
-    """Updates of the question box, the thread, the sources and the conversation."""
-    try:
-        filters = conversation.filters_of(publishers, after, before)
-    except Exception as error:
-        yield (question, *_shown((*past, conversation.failed(len(past) + 1, question, error))))
-        return
-    for now in conversation.ask(library, past, question, filters):
-        yield ("", *_shown(now))
-
-
-def _shown(now: Conversation) -> tuple[str, str, Conversation]:
-    groups = [exchange.sources for exchange in now if exchange.sources]
-    panel = rendering.panel(groups) if groups else ""
-    return rendering.thread(exchange.html for exchange in now), panel, now
-
-
-def _opened(library: Library) -> tuple[Any, ...]:
-    """A page without a conversation: the head, the welcome, no sources, and the publishers."""
-    overview = conversation.overview(library)
-    examples = []
-    if overview.articles:
-        with suppress(LibraryError):  # examples are a kindness; the question box says what is wrong
-            examples = conversation.examples(library)
-    welcome = rendering.welcome(overview, examples, str(library.path))
-    choices = gr.Dropdown(conversation.publishers(library), value=[])
-    return rendering.header(overview), welcome, "", (), choices
+def _places(settings: Settings) -> int:
+    """Questions answered at once: as many as there are cores, where they are answered here."""
+    elsewhere = settings.generator == "llm" and not settings.llm_file
+    return ENDPOINT_PLACES if elsewhere else max(2, os.cpu_count() or 2)
 
 
 # The server
@@ -186,6 +104,8 @@ def serve(settings: Settings) -> None:
     listening = _listen(settings.host, settings.port)
     with closing(listening), Library.open(settings=settings) as library:
         _prepare(library)
+        for warning in hosting.warnings(settings):
+            _say(warning)
         framed_by = SPACE if "SPACE_ID" in os.environ else ""
         config = uvicorn.Config(build(library, framed_by), log_level="warning", access_log=False)
         with suppress(KeyboardInterrupt):

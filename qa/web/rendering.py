@@ -12,22 +12,22 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
-from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from qa.types import ABSTENTION, Answer, AnswerSentence, Article, Citation, Disagreement, Hit
+from qa.types import Answer, AnswerSentence, Article, Citation, Disagreement, Hit, Listing
+from qa.web import fragments
+from qa.web.languages import Words, words
 
 CONTEXT = 320  # characters shown on each side of a quote whose passage is not known
 TOOLTIP = 300
 QUESTION = 500  # characters shown of a question that is waiting or could not be answered
-MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
+ENGLISH = words("en")
+REASONS_BAD = ("wrong", "unsupported", "incomplete", "should_refuse", "should_answer", "other")
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+)$", re.MULTILINE)
-_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,69 @@ class Excerpt:
     closes: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of an answer, in words of the page's language, and how long it took."""
+
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What a reader thinks of an answer; ``liked`` is None where there is no thumb."""
+
+    liked: bool | None = None
+    reason: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A conversation that can be gone back to."""
+
+    id: str
+    question: str
+    day: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that is being added: what has come of it, in words, and whether that is the end."""
+
+    name: str
+    state: str
+    reason: str = ""
+    done: bool = False
+
+
 # Pieces of the page
 
 
-def header(overview: Overview) -> str:
-    return _render("header.html", overview=overview, span=_span(overview.first, overview.last))
+def header(overview: Overview, t: Words = ENGLISH) -> str:
+    span = _span(overview.first, overview.last, t)
+    return _render("header.html", t, overview=overview, span=span)
 
 
-def welcome(overview: Overview, examples: Sequence[str], library: str) -> str:
+def welcome(
+    overview: Overview,
+    examples: Sequence[str],
+    library: str,
+    earlier: Sequence[Earlier] = (),
+    editable: bool = False,
+    t: Words = ENGLISH,
+) -> str:
     """What an empty conversation shows: how to begin, or how to add articles."""
-    return _render("welcome.html", overview=overview, examples=examples, library=library)
+    given = {"overview": overview, "examples": examples, "library": library}
+    return _render("welcome.html", t, **given, earlier=earlier, editable=editable)
 
 
-def thread(turns: Iterable[str]) -> str:
+def thread(turns: Iterable[str], conversation: str = "", t: Words = ENGLISH) -> str:
     """The conversation; ``turns`` are made by the functions below."""
-    return _joined('<div class="qa-thread" role="log" aria-label="Conversation">', turns)
+    return _render(
+        "thread.html", t, turns=[Markup(turn) for turn in turns], conversation=conversation
+    )
 
 
 def panel(groups: Iterable[str]) -> str:
@@ -73,53 +121,182 @@ def panel(groups: Iterable[str]) -> str:
     return _joined('<div class="qa-panel" tabindex="-1">', groups)
 
 
+def following(questions: Sequence[str], t: Words = ENGLISH) -> str:
+    """Questions to go on with; nothing where there are none."""
+    return _render("following.html", t, questions=questions) if questions else ""
+
+
+def notice(text: str) -> str:
+    """A line of the page that is not part of the conversation, read out when it comes."""
+    return _render("notice.html", ENGLISH, text=text) if text else ""
+
+
+def changing(number: int, t: Words = ENGLISH) -> str:
+    """Says which question is being changed, and how not to."""
+    return _render("changing.html", t, number=number)
+
+
 # One turn of the conversation
 
 
-def waiting(number: int, question: str, stage: str) -> str:
-    return _turn(number=number, question=_cut(question, QUESTION), stage=stage)
+def waiting(number: int, question: str, stage: str, t: Words = ENGLISH) -> str:
+    return _turn(t, number=number, question=_cut(question, QUESTION), stage=stage)
 
 
-def failed(number: int, question: str, message: str) -> str:
-    return _turn(number=number, question=_cut(question, QUESTION), problem=message)
+def failed(number: int, question: str, message: str, t: Words = ENGLISH) -> str:
+    return _turn(t, number=number, question=_cut(question, QUESTION), problem=message, done=True)
 
 
-def answered(number: int, answer: Answer, scope: str = "", stage: str = "") -> str:
-    """An answer, or as much of it as there is; ``scope`` says what filters were set."""
+def answered(
+    number: int,
+    answer: Answer,
+    t: Words = ENGLISH,
+    *,
+    scope: str = "",
+    stage: str = "",
+    steps: Sequence[Step] = (),
+    **more: Any,
+) -> str:
+    """An answer, or as much of it as there is.
+
+    ``scope`` says what filters were set. Of ``more``: ``rating`` is the reader's; ``relax`` tells
+    how many articles there are without each filter; ``markdown`` is what is copied; ``stopped``
+    says that it was not let finish.
+    """
     standalone = answer.standalone_question
     return _turn(
+        t,
         number=number,
         question=answer.question,
-        understood=standalone if standalone != answer.question else "",
+        understood=standalone if standalone not in ("", answer.question) else "",
         sentences=[_sentence(answer, sentence) for sentence in answer.sentences],
         direction=_direction(" ".join(sentence.text for sentence in answer.sentences)),
-        disputes=[_dispute(answer, each) for each in answer.disagreements],
+        disputes=[_dispute(answer, each, t) for each in answer.disagreements],
         notes=answer.notes,
-        abstention=ABSTENTION if answer.status == "abstained" and not stage else "",
+        abstained=answer.status == "abstained" and not stage and not more.get("stopped"),
         count=len(answer.citations) or len(answer.nearest),
         scope=scope,
         stage=stage,
+        steps=steps,
         seconds=_seconds(answer),
+        done=not stage,
+        **more,
     )
 
 
-def _turn(**parts: Any) -> str:
-    nothing = {"understood": "", "problem": "", "sentences": (), "abstention": "", "stage": ""}
-    nothing |= {"disputes": (), "notes": ()}
-    return _render("turn.html", **{**nothing, "count": 0, "scope": "", "seconds": "", **parts})
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys("understood problem stage scope seconds markdown direction".split(), ""),
+    **dict.fromkeys("sentences disputes notes steps relax".split(), ()),
+    **dict.fromkeys("abstained stopped done".split(), False),
+    **{"count": 0, "rating": Rating(), "reasons": REASONS_BAD},
+}
 
 
-def sources(number: int, answer: Answer) -> str:
-    """A card a citation; for an abstention, a card for each of the nearest passages."""
-    cards = [_cited(citation, answer.hits) for citation in answer.citations]
+def _turn(t: Words, **parts: Any) -> str:
+    return _render("turn.html", t, **{**_NOTHING, **parts})
+
+
+def sources(
+    number: int, answer: Answer, t: Words = ENGLISH, gone: frozenset[str] = frozenset()
+) -> str:
+    """A card a citation; for an abstention, a card for each of the nearest passages.
+
+    ``gone``: ids of articles that no longer hold the cited words.
+    """
+    cards = [_cited(citation, answer.hits, t) for citation in answer.citations]
     if answer.status == "abstained":
-        cards = [_near(rank, hit) for rank, hit in enumerate(answer.nearest, start=1)]
-    return _render(
-        "sources.html", number=number, question=answer.question, cards=cards, status=answer.status
-    )
+        cards = [_near(rank, hit, t) for rank, hit in enumerate(answer.nearest, start=1)]
+    for card in cards:
+        card["gone"] = card["id"] in gone
+    given = {"question": answer.question, "cards": cards, "status": answer.status}
+    return _render("sources.html", t, number=number, **given)
+
+
+# Articles
+
+
+def reader(
+    article: Article,
+    spans: Sequence[tuple[int, int]],
+    active: tuple[int, int] | None,
+    t: Words = ENGLISH,
+    key: str = "",
+) -> str:
+    """An article whole, every span of ``spans`` marked; ``active`` is the one that is gone to.
+
+    A new ``key`` tells the browser that it was opened anew.
+    """
+    start, end = active or (0, 0)
+    card = _card(0, article, Excerpt(article.text, "", "", True, True), t)
+    if active:
+        card["link"] = fragments.linked(article.url, article.text, start, end)
+    pieces = _pieces(article.text, spans, active)
+    updated = t("updated", day=t.day(article.updated)) if article.updated else ""
+    given = {"card": card, "pieces": pieces, "start": start, "end": end}
+    return _render("reader.html", t, **given, updated=updated, key=key)
+
+
+def missing_article(t: Words = ENGLISH, key: str = "") -> str:
+    return _render("missing.html", t, key=key)
+
+
+def shelf(
+    listings: Sequence[Listing],
+    count: int,
+    t: Words = ENGLISH,
+    *,
+    editable: bool = False,
+    doomed: str = "",
+) -> str:
+    """The list of articles; ``count`` is how many there are to show in all.
+
+    ``doomed`` is the id of the one whose deletion is to be confirmed.
+    """
+    rows = [
+        {
+            "id": each.id,
+            "title": each.title.strip() or t("untitled"),
+            "publisher": each.publisher,
+            "published": each.published,
+            "date": t.day(each.published),
+        }
+        for each in listings
+    ]
+    return _render("shelf.html", t, rows=rows, count=count, editable=editable, doomed=doomed)
+
+
+def uploads(files: Sequence[Upload]) -> str:
+    return _render("uploads.html", ENGLISH, files=files) if files else ""
 
 
 # What the templates are given
+
+
+def _pieces(
+    text: str, spans: Sequence[tuple[int, int]], active: tuple[int, int] | None
+) -> list[tuple[str, str]]:
+    """The text cut where marks begin and end, each piece with what it is: "", "mark", "active".
+
+    The active span is never cut: others that overlap it are marked outside it only.
+    """
+    inside = [span for span in spans if 0 <= span[0] < span[1] <= len(text) and span != active]
+    cuts = sorted(
+        {
+            0,
+            len(text),
+            *(place for span in (*inside, *([active] if active else ())) for place in span),
+        }
+    )
+    first, last = active or (0, 0)
+    pieces = []
+    for start, end in pairwise(cuts):
+        if first <= start and end <= last:
+            if start == first:
+                pieces.append((text[first:last], "active"))
+            continue
+        marked = any(a <= start and end <= b for a, b in inside)
+        pieces.append((text[start:end], "mark" if marked else ""))
+    return pieces
 
 
 def _sentence(answer: Answer, sentence: AnswerSentence) -> dict[str, Any]:
@@ -129,6 +306,7 @@ def _sentence(answer: Answer, sentence: AnswerSentence) -> dict[str, Any]:
             "number": c.number,
             "title": c.article.title,
             "quote": _cut(" ".join(c.quote.split()), TOOLTIP),
+            "direction": _direction(c.quote),
         }
         for c in cited
     ]
@@ -141,7 +319,7 @@ def _sentence(answer: Answer, sentence: AnswerSentence) -> dict[str, Any]:
     }
 
 
-def _dispute(answer: Answer, disagreement: Disagreement) -> list[dict[str, str]]:
+def _dispute(answer: Answer, disagreement: Disagreement, t: Words) -> list[dict[str, str]]:
     """The values that sources give, each with the first source that gives it and its date."""
     cited = {citation.number: citation.article for citation in answer.citations}
     sides = [(side.value, cited[side.citations[0]]) for side in disagreement.sides]
@@ -149,35 +327,53 @@ def _dispute(answer: Answer, disagreement: Disagreement) -> list[dict[str, str]]
         {
             "value": value,
             "source": article.publisher or article.title,
-            "date": written_date(article.published),
+            "date": t.day(article.published),
         }
         for value, article in sides
     ]
 
 
-def _cited(citation: Citation, hits: Sequence[Hit]) -> dict[str, Any]:
-    hit = _around(citation, hits)
-    copies = len(hit.copies) if hit else 0
-    return _card(citation.number, citation.article, excerpt(citation, hits), copies)
+def _cited(citation: Citation, hits: Sequence[Hit], t: Words) -> dict[str, Any]:
+    article, place = citation.article, (citation.start, citation.end)
+    card = _card(citation.number, article, excerpt(citation, hits), t, place)
+    return card | _found(_around(citation, hits), t)
 
 
-def _near(rank: int, hit: Hit) -> dict[str, Any]:
+def _near(rank: int, hit: Hit, t: Words) -> dict[str, Any]:
     passage, text = hit.passage, hit.article.text
     shown = Excerpt(passage.text, "", "", passage.start == 0, passage.end == len(text))
-    return _card(rank, hit.article, shown, len(hit.copies))
+    place = (passage.start, passage.end)
+    return _card(rank, hit.article, shown, t, place) | _found(hit, t)
 
 
-def _card(number: int, article: Article, shown: Excerpt, copies: int) -> dict[str, Any]:
+def _found(hit: Hit | None, t: Words) -> dict[str, Any]:
+    """Why a passage was found, in words, and in how many copies."""
+    if hit is None:
+        return {}
+    known = (("lexical", "by_words"), ("dense", "by_meaning"))
+    ways = [t(key, rank=hit.ranks[leg]) for leg, key in known if leg in hit.ranks]
+    found = t("found_by", ways=f" {t('and')} ".join(ways)) if ways else ""
+    return {"copies": len(hit.copies), "found": found}
+
+
+def _card(
+    number: int, article: Article, shown: Excerpt, t: Words, place: tuple[int, int] = (0, 0)
+) -> dict[str, Any]:
     return {
         "number": number,
-        "title": article.title.strip() or "Untitled",
+        "id": article.id,
+        "start": place[0],
+        "end": place[1],
+        "title": article.title.strip() or t("untitled"),
         "publisher": article.publisher,
         "author": article.author,
         "published": article.published,
-        "date": written_date(article.published),
-        "link": safe_link(article.url),
+        "date": t.day(article.published),
+        "link": fragments.linked(article.url, article.text, *place),
         "excerpt": shown,
-        "copies": copies,
+        "copies": 0,
+        "found": "",
+        "gone": False,
     }
 
 
@@ -225,41 +421,16 @@ def _word_end(text: str, at: int) -> int:
 # Small things
 
 
-def safe_link(url: str | None) -> str:
-    """The address if it is a plain http(s) one, else nothing: no ``javascript:`` becomes a link."""
-    if not url or re.search(r"[\s\x00-\x1f\x7f]", url):
-        return ""
-    try:
-        parts = urlsplit(url)
-        named = bool(parts.hostname)
-    except ValueError:
-        return ""
-    return url if parts.scheme in ("http", "https") and named else ""
-
-
-def written_date(published: str | None) -> str:
-    """``2024-07-16`` as "16 July 2024", in the precision it has; unknown where it is."""
-    if not published:
-        return "date unknown"
-    match = _DATE.fullmatch(published)
-    if not match:
-        return published
-    year, month, day = match.groups()
-    if not month or not 1 <= int(month) <= 12:
-        return published
-    return " ".join(part for part in (day and str(int(day)), MONTHS[int(month) - 1], year) if part)
-
-
-def _span(first: str | None, last: str | None) -> str:
+def _span(first: str | None, last: str | None, t: Words) -> str:
     if not first or not last:
         return ""
-    dates = dict.fromkeys((written_date(first), written_date(last)))
+    dates = dict.fromkeys((t.day(first), t.day(last)))
     return " – ".join(dates)
 
 
 def _seconds(answer: Answer) -> str:
     total = answer.timings_ms.get("total")
-    return "" if total is None else f"{max(total / 1000, 0.1):.1f} s"
+    return "" if total is None else f"{max(total / 1000, 0.1):.1f}"
 
 
 def _cut(text: str, length: int) -> str:
@@ -307,8 +478,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _render(name: str, **values: Any) -> str:
-    return _environment().get_template(name).render(**values).strip()
+def _render(name: str, t: Words, **values: Any) -> str:
+    return _environment().get_template(name).render(t=t, **values).strip()
 
 
 def _joined(opening: str, parts: Iterable[str]) -> str:

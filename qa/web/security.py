@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
+from collections.abc import Callable, Mapping
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Gradio needs inline styles, inline scripts and eval; what leaves or enters the page is shut.
@@ -50,3 +53,19 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class Uploads:
+    """Middleware that takes files only from those who may add articles, by their headers."""
+
+    def __init__(self, app: ASGIApp, allowed: Callable[[Mapping[str, str]], bool]) -> None:
+        self._app = app
+        self._allowed = allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        uploads = scope["type"] == "http" and scope["path"].rstrip("/").endswith("/upload")
+        if uploads and not self._allowed(Headers(scope=scope)):
+            refusal = PlainTextResponse("Articles cannot be added here.", 403)
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)

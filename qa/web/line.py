@@ -1,0 +1,99 @@
+"""A waiting line before the few places in which questions are answered at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+TELL = 1.0  # seconds between two looks at how far the line has moved
+
+
+class FullError(Exception):
+    """So many wait that one more would wait for too long."""
+
+
+class Line:
+    """Places for ``places`` at once, and a line of at most ``longest``, first come first served.
+
+    For one event loop. Work runs in threads of its own, as many as there are places.
+    """
+
+    def __init__(self, places: int, longest: int) -> None:
+        self._free, self._longest = places, longest
+        self._waiting: deque[asyncio.Event] = deque()
+        self._threads = ThreadPoolExecutor(places, "qa-ask")
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def run(
+        self, work: Callable[[], Iterator[T]], waiting: Callable[[int], T]
+    ) -> AsyncIterator[T]:
+        """What ``work`` yields, once it has a place; until then ``waiting`` of its position.
+
+        Positions count from 1. Raises FullError at once where the line is full. Whoever
+        leaves, leaves the line or the place to the next; the work is then closed.
+        """
+        async for position in self._enter():
+            yield waiting(position)
+        try:
+            async for update in self._updates(work()):
+                yield update
+        finally:
+            self._leave()
+
+    async def _enter(self) -> AsyncIterator[int]:
+        if self._free and not self._waiting:
+            self._free -= 1
+            return
+        if len(self._waiting) >= self._longest:
+            raise FullError
+        turn = asyncio.Event()
+        self._waiting.append(turn)
+        try:
+            told = 0
+            while not turn.is_set():
+                position = self._waiting.index(turn) + 1
+                if position != told:
+                    told = position
+                    yield position
+                try:
+                    await asyncio.wait_for(turn.wait(), TELL)
+                except TimeoutError:
+                    continue
+        except BaseException:
+            if turn.is_set():  # the place came as it left
+                self._leave()
+            else:
+                self._waiting.remove(turn)
+            raise
+
+    def _leave(self) -> None:
+        if self._waiting:
+            self._waiting.popleft().set()
+        else:
+            self._free += 1
+
+    async def _updates(self, source: Iterator[T]) -> AsyncIterator[T]:
+        loop, end = asyncio.get_running_loop(), object()
+        step = None
+        try:
+            while True:
+                step = loop.run_in_executor(self._threads, next, source, end)
+                update = await asyncio.shield(step)
+                if update is end:
+                    return
+                yield update  # type: ignore[misc]
+        finally:
+            if step and not step.done():  # a generator that runs cannot be closed: after this step
+                step.add_done_callback(lambda _: self._threads.submit(_close, source))
+            else:
+                await loop.run_in_executor(self._threads, _close, source)
+
+
+def _close(source: Iterator[T]) -> None:
+    getattr(source, "close", lambda: None)()
