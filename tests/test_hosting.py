@@ -11,8 +11,11 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import httpx
 import pytest
 import yaml
+from browser.server import Chat, make_library
+from playwright.sync_api import expect, sync_playwright
 from pydantic import SecretStr
 
 from qa.errors import SettingsError
@@ -25,6 +28,11 @@ from qa.web.hosting import Readiness, authenticate, editable, is_public, ready
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "hosting.md").read_text("utf-8")
 PASSWORD = "correct-horse"
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-background-networking "
+    "--disable-component-update --disable-sync --no-first-run"
+).split()
 
 
 def settings_of(**given: Any) -> Settings:
@@ -239,6 +247,125 @@ def test_asking_often_costs_nothing(tmp_path: Path, library: Library) -> None:
         for _ in range(1000):
             readiness()
         assert time.perf_counter() - begun < 0.5
+
+
+# The running app
+
+SECRET = "How many homes were flooded?"
+OPEN = [  # what anybody may fetch: that the process runs, and what the login page is made of
+    *("/healthz", "/readyz", "/static-qa/chat.css", "/theme.css"),
+    *("/gradio_api/startup-events", "/gradio_api/app_id"),
+]
+CLOSED = [
+    *("/config", "/gradio_api/info", "/gradio_api/openapi.json", "/gradio_api/queue/status"),
+    *("/gradio_api/queue/data?session_hash=x", "/gradio_api/upload_progress?upload_id=x"),
+    *("/gradio_api/file=/etc/hostname", "/gradio_api/deep_link?session_hash=x", "/monitoring"),
+]
+CLOSED_POSTS: list[tuple[str, dict[str, Any]]] = [
+    ("queue/join", {"json": {"fn_index": 0, "data": [SECRET], "session_hash": "x"}}),
+    ("call/ask", {"json": {"data": [SECRET]}}),
+    ("run/ask", {"json": {"data": [SECRET]}}),
+    ("upload", {"files": {"files": ("a.txt", b"An article.")}}),
+    ("component_server", {"json": {}}),
+]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
+    """The chat with ada's sign-in."""
+    library = make_library(tmp_path_factory.mktemp("guarded"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QA_SIGN_IN", json.dumps({"ada": PASSWORD}))
+        started = Chat(library)
+    yield started
+    started.stop()
+
+
+def sign_in(chat: Chat, name: str, password: str) -> httpx.Response:
+    return httpx.post(chat.url + "/login", data={"username": name, "password": password})
+
+
+def test_without_sign_in_only_the_login_page_is_open(guarded: Chat) -> None:
+    assert {path: httpx.get(guarded.url + path).status_code for path in OPEN} == dict.fromkeys(
+        OPEN, 200
+    )
+    assert {path: httpx.get(guarded.url + path).status_code for path in CLOSED} == dict.fromkeys(
+        CLOSED, 401
+    )
+    page = httpx.get(guarded.url)
+    assert '"auth_required":true' in page.text
+    assert "Tellin" not in page.text
+
+
+@pytest.mark.parametrize(("path", "given"), CLOSED_POSTS, ids=[path for path, _ in CLOSED_POSTS])
+def test_without_sign_in_nothing_can_be_sent(
+    guarded: Chat, path: str, given: dict[str, Any]
+) -> None:
+    assert httpx.post(f"{guarded.url}/gradio_api/{path}", **given).status_code == 401
+
+
+def test_cookie_of_the_right_password_opens_the_page(guarded: Chat) -> None:
+    for name, password in (("ada", "wrong-horse"), ("ida", PASSWORD)):
+        response = sign_in(guarded, name, password)
+        assert response.status_code == 400
+        assert not response.cookies
+    response = sign_in(guarded, "ada", PASSWORD)
+    assert "HttpOnly" in response.headers["set-cookie"]
+    cookies = {
+        cookie.split("=")[0]: cookie.split("=")[1].split(";")[0]
+        for cookie in response.headers.get_list("set-cookie")
+    }
+    config = httpx.get(guarded.url + "/config", cookies=cookies)
+    assert config.status_code == 200
+    assert PASSWORD not in "".join(guarded.lines)
+
+
+@pytest.mark.skipif(
+    not CHROMIUM.exists(), reason="needs Debian's Chromium: apt-get install -y chromium"
+)
+def test_signing_in_by_hand(guarded: Chat) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page, requested = browser.new_page(), list[str]()
+        page.on("request", lambda each: requested.append(each.url))
+        page.goto(guarded.url)
+        for password in ("wrong-horse", PASSWORD):
+            expect(page.locator(".qa-welcome")).to_have_count(0)
+            page.locator("input").nth(0).fill("ada")  # both are emptied after a wrong one
+            page.locator("input[type=password]").fill(password)
+            page.get_by_role("button", name="Login").click()
+            if password != PASSWORD:
+                expect(page.get_by_text("Incorrect Credentials")).to_be_visible()
+        expect(page.locator(".qa-welcome")).to_be_visible(timeout=30_000)
+        own = (guarded.url + "/", "data:", "blob:" + guarded.url)
+        assert [address for address in requested if not address.startswith(own)] == []
+        browser.close()
+
+
+def test_readiness_over_http(tmp_path: Path) -> None:
+    library = make_library(tmp_path)
+    started = Chat(library)
+    try:
+        response = httpx.get(started.url + "/readyz")
+        assert (response.status_code, response.json()["status"]) == (200, "ready")
+        (library / "catalog.db").write_bytes(b"not a database" * 1000)
+        for name in ("catalog.db-wal", "catalog.db-shm"):
+            (library / name).unlink(missing_ok=True)
+        time.sleep(hosting.KEPT)
+        response = httpx.get(started.url + "/readyz")
+        assert (response.status_code, response.json()["status"]) == (503, "not ready")
+        assert str(library) not in response.text
+    finally:
+        assert started.stop() == 0
+
+
+def test_public_address_without_sign_in_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QA_HOST", "0.0.0.0")
+    started = Chat(make_library(tmp_path))
+    started.stop()
+    assert "nobody has to sign in" in "".join(started.lines)
 
 
 # The guide

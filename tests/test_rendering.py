@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from browser.server import ARABIC, HARBOUR, HOSTILE, MERROW
 
-from qa.types import Answer, AnswerSentence, Article, Citation, Hit, Passage
+from qa.types import Answer, AnswerSentence, Article, Citation, Hit, Listing, Passage
 from qa.web import rendering
+from qa.web.languages import words
+from qa.web.links import safe_link
 
 GOLDEN = Path(__file__).parent / "golden"
 TAGS = {
     *("article section header h1 h2 h3 p bdi span a button ol li ul time blockquote mark".split()),
-    *("strong div pre code".split()),
+    *("strong div pre code nav label textarea ol details summary svg path".split()),
 }
 
 
@@ -64,15 +66,33 @@ PARTIAL = replace(
 OVERVIEW = rendering.Overview(1204, "2022", "2031-03-05")
 EXAMPLES = ["What is known about <Tellin>?"]
 
+LISTINGS = [
+    Listing("a", "<b>A</b>", None, "Check Gazette", None, "2031-03-05", 3, "/a.txt", 900),
+    Listing("b", " ", None, None, None, None, 1, "/b.txt", 90),
+]
+EARLIER = [rendering.Earlier("0" * 32, "Why <b>?", "5 March 2031", 2)]
+
 PAGES = {
     "header": rendering.header(OVERVIEW),
     "welcome": rendering.welcome(OVERVIEW, EXAMPLES, "library"),
+    "welcome-earlier": rendering.welcome(OVERVIEW, [], "library", EARLIER),
     "welcome-empty": rendering.welcome(rendering.Overview(), [], "my <library>"),
     "welcome-broken": rendering.welcome(rendering.Overview(problem="It is <bad>."), [], "library"),
     "waiting": rendering.waiting(1, "Why <b>?", "Searching the articles…"),
     "failed": rendering.failed(2, "Why?", "The question is <empty>."),
     "writing": rendering.answered(1, ANSWERED, stage="Writing the answer…"),
-    "answered": rendering.answered(1, ANSWERED, "Only: Check Gazette"),
+    "answered": rendering.answered(
+        1,
+        ANSWERED,
+        scope="Only: Check Gazette",
+        steps=[rendering.Step("Searching the articles…", 0.014)],
+        rating=rendering.Rating(False, "wrong", "It is <older>."),
+        markdown="The wall. \\[1\\]",
+    ),
+    "stopped": rendering.answered(1, ANSWERED, stopped="Stopped. What was there is kept."),
+    "relaxed": rendering.answered(
+        1, Answer("Why?", "abstained"), scope="Only: <b>", relax=["Without the dates: 3 articles"]
+    ),
     "answered-sources": rendering.sources(1, ANSWERED),
     "partial": rendering.answered(1, PARTIAL),
     "abstained": rendering.answered(2, ABSTAINED),
@@ -81,7 +101,23 @@ PAGES = {
     "arabic-sources": rendering.sources(1, ARABIC_ANSWER),
     "hostile": rendering.answered(1, HOSTILE_ANSWER),
     "hostile-sources": rendering.sources(1, HOSTILE_ANSWER),
-    "thread": rendering.thread([rendering.failed(1, "Why?", "No.")]),
+    "arabic-page": rendering.answered(2, ABSTAINED, words("ar"), markdown="x"),
+    "gone-sources": rendering.sources(1, ANSWERED, gone=frozenset(["harbour"])),
+    "reader": rendering.reader(HARBOUR, [(0, 83), (85, 141)], (85, 141), key="k"),
+    "missing": rendering.missing_article(key="k"),
+    "shelf": rendering.shelf(LISTINGS, 7, editable=True, doomed="b"),
+    "shelf-read-only": rendering.shelf([], 0),
+    "uploads": rendering.uploads(
+        [
+            rendering.Upload("a<b>.txt", "added: 1", done=True),
+            rendering.Upload("c.pdf", "not added", "It is <broken>.", True),
+            rendering.Upload("d.md", "embedding 40 %"),
+        ]
+    ),
+    "following": rendering.following(["Who <built> it?"]),
+    "changing": rendering.changing(3),
+    "notice": rendering.notice("No <room>."),
+    "thread": rendering.thread([rendering.failed(1, "Why?", "No.")], "0" * 32),
     "panel": rendering.panel([rendering.sources(1, answer_of())]),
 }
 
@@ -157,7 +193,13 @@ def test_hostile_text_stays_text(text: str) -> None:
         rendering.sources(1, abstained),
         rendering.failed(1, text, text),
         rendering.welcome(rendering.Overview(problem=text), [], text),
-        rendering.welcome(OVERVIEW, [text], text),
+        rendering.welcome(OVERVIEW, [text], text, [rendering.Earlier(text, text, text, 1)]),
+        rendering.answered(1, answer, markdown=text, rating=rendering.Rating(False, text, text)),
+        rendering.answered(1, abstained, stage=text, steps=[rendering.Step(text, 1.0)]),
+        rendering.reader(article, [(0, 5)], (cited.start, cited.end), key=text),
+        rendering.shelf([Listing(text, text, text, text, text, text, 1, text, 9)], 2, doomed=text),
+        rendering.uploads([rendering.Upload(text, text, text)]),
+        rendering.following([text]) + rendering.notice(text),
     ):
         html.encode("utf-8")
         read = Reader(html)
@@ -166,7 +208,7 @@ def test_hostile_text_stays_text(text: str) -> None:
             assert not [name for name in attributes if name.startswith("on") or name == "style"]
             assert (attributes.get("href") or "#").startswith("#")
         for mark in read.marks:
-            assert mark == text.replace("\ud800", "?")
+            assert mark in (text.replace("\ud800", "?"), "Befor")
 
 
 @pytest.mark.parametrize("answer", [ANSWERED, HOSTILE_ANSWER, ARABIC_ANSWER])
@@ -210,7 +252,7 @@ def test_excerpt_without_its_passage_ends_at_words() -> None:
     ],
 )
 def test_only_plain_addresses_become_links(url: str | None, link: bool) -> None:
-    assert rendering.safe_link(url) == (url if link else "")
+    assert safe_link(url) == (url if link else "")
 
 
 @pytest.mark.parametrize(
@@ -226,7 +268,7 @@ def test_only_plain_addresses_become_links(url: str | None, link: bool) -> None:
     ],
 )
 def test_dates_have_the_precision_of_the_article(published: str | None, written: str) -> None:
-    assert rendering.written_date(published) == written
+    assert words("en").day(published) == written
 
 
 def test_importing_the_package_and_rendering_is_light() -> None:
@@ -238,3 +280,34 @@ def test_importing_the_package_and_rendering_is_light() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+# An article whole
+
+
+@pytest.mark.parametrize("article", [HARBOUR, HOSTILE, ARABIC])
+@pytest.mark.parametrize("active", [(0, 10), (7, 30), (20, 21), (3, 68)])
+def test_article_whole_keeps_its_text_and_its_marks(
+    article: Article, active: tuple[int, int]
+) -> None:
+    spans = [(0, 8), (5, 25), (40, 60), (0, 10_000), (9, 9), (-3, 4)]
+    html = rendering.reader(article, spans, active)
+    whole = html[html.index('<div class="qa-whole"') :]
+    read = Reader(whole.removesuffix("</section>"))
+    start, end = active
+    assert article.text[start:end] in read.marks
+    headless = article.text.replace("# ", "")
+    assert read.text.strip() == headless.strip()
+    assert whole.count('id="qa-words"') == 1
+
+
+def test_other_spans_are_marked_around_the_one_that_is_gone_to() -> None:
+    article = Article("a", "A", "one two three four five six")
+    html = rendering.reader(article, [(0, 13), (19, 23)], (4, 7))
+    assert Reader(html).marks == ["one ", "two", " three", "five"]
+
+
+def test_article_without_a_place_has_no_words_to_go_to() -> None:
+    html = rendering.reader(HARBOUR, [], None)
+    assert "qa-words" not in html
+    assert "#:~:text" not in html

@@ -27,6 +27,7 @@ PACE = 0.2  # seconds between updates of a page: five a second
 EXAMPLES = 4
 FOLLOWING = 3
 REMEMBERED = 500  # exchanges whose HTML is held in memory, over all conversations
+STOPPING = 2.0  # seconds in which a question that is stopped keeps what is there
 WAKE = 0.05  # seconds after which one who waits looks whether to stop
 PUMPS = 32  # threads that wait for answers, among them those of answers that were stopped
 DAYS = ("after", "before")
@@ -61,33 +62,47 @@ class Reader:
     t: Words = field(default_factory=lambda: words("en"))
 
 
-class Stopping:
-    """The questions that are being answered, by conversation, so that each can be stopped."""
+class Run:
+    """A question that is being answered: whether it is to stop, and whether it has ended."""
 
     def __init__(self) -> None:
-        self._running: dict[str, threading.Event] = {}
+        self.stop = threading.Event()
+        self.ended = threading.Event()
+
+
+class Running:
+    """The questions that are being answered, at most one in a conversation."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Run] = {}
         self._guard = threading.Lock()
 
-    def begin(self, conversation: str) -> threading.Event:
-        """Stops what runs in this conversation; the event says when this one is to stop."""
-        event = threading.Event()
+    def begin(self, conversation: str) -> Run:
+        """Stops what runs in this conversation, and gives it a moment to keep what is there."""
+        run = Run()
         with self._guard:
-            before = self._running.get(conversation)
-            self._running[conversation] = event
+            before = self._runs.get(conversation)
+            self._runs[conversation] = run
         if before:
-            before.set()
-        return event
+            before.stop.set()
+            before.ended.wait(STOPPING)
+        return run
 
     def stop(self, conversation: str) -> None:
         with self._guard:
-            event = self._running.get(conversation)
-        if event:
-            event.set()
+            run = self._runs.get(conversation)
+        if run:
+            run.stop.set()
 
-    def end(self, conversation: str, event: threading.Event) -> None:
+    def is_newest(self, conversation: str, run: Run) -> bool:
         with self._guard:
-            if self._running.get(conversation) is event:
-                del self._running[conversation]
+            return self._runs.get(conversation) is run
+
+    def end(self, conversation: str, run: Run) -> None:
+        run.ended.set()
+        with self._guard:
+            if self._runs.get(conversation) is run:
+                del self._runs[conversation]
 
 
 class Chat:
@@ -96,7 +111,7 @@ class Chat:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.kept = Conversations(library.path)
-        self.running = Stopping()
+        self.running = Running()
         self._html: dict[Any, Shown] = {}
         self._guard = threading.Lock()
         self._examples: tuple[int, list[str]] = (-1, [])
@@ -123,11 +138,11 @@ class Chat:
         ``conversation`` begins a new one.
         """
         conversation = conversation if keeping.valid(conversation) else keeping.new_conversation()
-        stop = self.running.begin(conversation)
+        run = self.running.begin(conversation)
         try:
-            yield from self._ask(conversation, question.strip(), filters, reader, at, stop)
+            yield from self._ask(conversation, question.strip(), filters, reader, at, run)
         finally:
-            self.running.end(conversation, stop)
+            self.running.end(conversation, run)
 
     def _ask(
         self,
@@ -136,46 +151,65 @@ class Chat:
         filters: Filters,
         reader: Reader,
         at: int | None,
-        stop: threading.Event,
+        run: Run,
     ) -> Iterator[View]:
+        row, unkept = self._begin(conversation, question, filters, reader, at)
+        past = [] if unkept else self._before(row, conversation, reader)
+        before = [self._shown(kept, reader.t.code) for kept in past]
+        answering, problem = Answering(row.number, question, reader.t), ""
         try:
-            row = self.kept.begin(
-                conversation, question, _of_filters(filters), owner=reader.name, at=at
-            )
-        except Exception as error:  # nothing can be kept: say so, and lose no word of the question
-            yield self.alone(conversation, question, explain(error, reader.t), reader)
-            return
-        past = self.kept.exchanges(conversation, owner=reader.name)[: row.number - 1]
-        before = [self._shown(k, reader.t.code) for k in past]
-        answering = Answering(row.number, question, reader.t)
-
-        def view(now: Shown) -> View:
-            return _view(conversation, [*before, now], reader.t)
-
-        try:
-            yield view(answering.now())
+            yield _view(conversation, [*before, answering.now()], reader.t)
             updates = self.library.stream(question, _history(past), filters)
-            for _ in paced(answering.follow(pumped(updates, stop, self._pumps), stop)):
-                yield view(answering.now())
-            state: keeping.State = (
-                "stopped" if stop.is_set() and not answering.whole else "answered"
-            )
-            self.kept.finish(row.key, state, answering.record())
+            for _ in paced(answering.follow(pumped(updates, run.stop, self._pumps), run.stop)):
+                yield _view(conversation, [*before, answering.now()], reader.t)
         except GeneratorExit:  # the reader has gone: what is there is kept
-            self.kept.finish(row.key, "stopped", answering.record())
+            self._finish(replace(row, state="stopped", record=answering.record()), reader)
             raise
         except Exception as error:
             problem = explain(error, reader.t)
-            self._finish_quietly(row, problem)
-            yield view(Shown(rendering.failed(row.number, question, problem, reader.t)))
+        record = None if problem else answering.record()
+        state: keeping.State = "answered" if answering.whole else "stopped"
+        row = replace(row, state="failed" if problem else state, record=record, problem=problem)
+        unkept = unkept or self._finish(row, reader)
+        run.ended.set()
+        if not self.running.is_newest(conversation, run):
+            return  # the next question shows what was kept of this one
+        if not unkept:
+            yield self.view(conversation, reader)
             return
-        yield self.view(conversation, reader)
+        if record:
+            record["notes"] = [*record["notes"], unkept]
+        yield _view(conversation, [*before, self._show(row, reader.t.code)], reader.t)
 
-    def _finish_quietly(self, row: Kept, problem: str) -> None:
+    def _begin(
+        self,
+        conversation: str,
+        question: str,
+        filters: Filters,
+        reader: Reader,
+        at: int | None,
+    ) -> tuple[Kept, str]:
+        """The question as it is kept; or as it would be, and why it cannot be."""
+        given = _of_filters(filters)
         try:
-            self.kept.finish(row.key, "failed", None, problem)
+            begun = self.kept.begin(conversation, question, given, owner=reader.name, at=at)
         except Exception as error:
-            logger.error("a failed question could not be kept", exc_info=error)
+            problem = explain(error, reader.t)
+            return Kept(0, 1, "", question, given, "asked", None), problem
+        return begun, ""
+
+    def _before(self, row: Kept, conversation: str, reader: Reader) -> list[Kept]:
+        return self.kept.exchanges(conversation, owner=reader.name)[: row.number - 1]
+
+    def _finish(self, row: Kept, reader: Reader) -> str:
+        """Keeps what came of a question; returns why it could not be kept."""
+        if not row.key:
+            return ""
+        try:
+            self.kept.finish(row.key, row.state, row.record, row.problem)
+        except Exception as error:
+            return explain(error, reader.t)
+        return ""
 
     def alone(self, conversation: str, question: str, problem: str, reader: Reader) -> View:
         """A question that was not taken, behind what is kept of its conversation."""
@@ -331,18 +365,24 @@ class Answering:
         self._steps: list[rendering.Step] = []
         self.whole = False
 
-    def follow(self, updates: Iterable[Answer], stop: threading.Event) -> Iterator[None]:
-        """Takes every update until it is told to stop."""
+    def follow(
+        self, updates: Iterable[Answer | None], stop: threading.Event
+    ) -> Iterator[Answer | None]:
+        """Takes every update until it is told to stop; passes them on."""
         for answer in updates:
-            self._enter(self._named(answer))
-            self._answer = answer
-            yield
+            if answer is not None:
+                self._enter(self._named(answer))
+                self._answer = answer
+            yield answer
             if stop.is_set():
                 return
-        self._enter("")
-        self.whole = True
+        if not stop.is_set():
+            self._enter("")
+            self.whole = True
 
     def _named(self, answer: Answer) -> str:
+        if answer.timings_ms:  # it is whole
+            return self._stage
         if answer.stage == READING:
             return self._t("reading", count=len(answer.hits))
         return self._t.said(answer.stage) if answer.stage else self._t("writing")
@@ -410,21 +450,30 @@ def explain(error: Exception, t: Words) -> str:
 
 
 def paced(
-    updates: Iterable[T], pause: float = PACE, clock: Callable[[], float] = time.monotonic
+    updates: Iterable[T | None], pause: float = PACE, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[T]:
-    """The updates without those that follow too soon; the last one always comes."""
+    """The updates without those that follow too soon; the newest always comes.
+
+    None stands for a while without an update, in which one that was held back can come.
+    """
     shown_at = float("-inf")
     held: list[T] = []
     for update in updates:
-        held = [update]
-        if clock() - shown_at >= pause:
+        if update is not None:
+            held = [update]
+        if held and clock() - shown_at >= pause:
             shown_at = clock()
             yield held.pop()
     yield from held
 
 
-def pumped(updates: Iterator[T], stop: threading.Event, threads: ThreadPoolExecutor) -> Iterator[T]:
-    """The updates, made in another thread, so that to stop is not to wait for the next of them."""
+def pumped(
+    updates: Iterator[T], stop: threading.Event, threads: ThreadPoolExecutor
+) -> Iterator[T | None]:
+    """The updates, made in another thread, so that to stop is not to wait for the next of them.
+
+    None while there is none.
+    """
     queue: SimpleQueue[tuple[list[T], Exception | None]] = SimpleQueue()
     left = threading.Event()
 
@@ -447,6 +496,7 @@ def pumped(updates: Iterator[T], stop: threading.Event, threads: ThreadPoolExecu
             try:
                 found, failure = queue.get(timeout=WAKE)
             except Empty:
+                yield None
                 continue
             if failure:
                 raise failure

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 import gradio as gr
 
 from qa.errors import InputError, LibraryError
+from qa.library import Library
 from qa.web import conversation, exporting, hosting, languages, rendering, shelf
 from qa.web.conversation import Chat, Reader, View
 from qa.web.languages import CODES, Words, words
@@ -80,7 +81,7 @@ def page(desk: Desk) -> gr.Blocks:
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as blocks:
-        parts = Parts()
+        parts = Parts(desk)
         _asking(desk, parts)
         _looking(desk, parts)
         _shelving(desk, parts)
@@ -92,7 +93,7 @@ def page(desk: Desk) -> gr.Blocks:
 class Parts:
     """The components, in the order in which they stand on the page."""
 
-    def __init__(self) -> None:
+    def __init__(self, desk: Desk) -> None:
         self.head = _html("qa-head")
         self.notice = _html("qa-notice")
         with gr.Row(elem_id="qa-layout"):
@@ -100,7 +101,7 @@ class Parts:
                 self.thread = _html("qa-conversation")
                 self.next = _html("qa-following")
                 with gr.Column(elem_id="qa-composer"):
-                    self._composer()
+                    self._composer(desk)
             with gr.Column(elem_id="qa-side"):
                 self.panel = _html("qa-sources")
         self._shelf()
@@ -110,7 +111,8 @@ class Parts:
         self.asked = gr.Textbox("", visible="hidden", label="Opened with")
         self.saved = gr.Textbox("", visible="hidden", label="To save")
 
-    def _composer(self) -> None:
+    def _composer(self, desk: Desk) -> None:
+        library = desk.chat.library
         self.changing = _html("qa-changing-note")
         self.box = gr.Textbox(
             label=I18N("question"),
@@ -124,10 +126,16 @@ class Parts:
             with gr.Accordion(I18N("filters"), open=False, elem_id="qa-filters") as self.filters:
                 with gr.Row():
                     self.publishers = gr.Dropdown(
-                        [], multiselect=True, label=I18N("publishers"), value=[]
+                        conversation.publishers(library),
+                        multiselect=True,
+                        label=I18N("publishers"),
+                        value=[],
                     )
                     self.articles = gr.Dropdown(
-                        [], multiselect=True, label=I18N("only_articles"), value=[]
+                        safely(_titled, [])(library),
+                        multiselect=True,
+                        label=I18N("only_articles"),
+                        value=[],
                     )
                 with gr.Row():
                     self.after = _day_box("from", "2024-01-01")
@@ -166,7 +174,7 @@ def _html(name: str) -> gr.HTML:
 
 
 def _day_box(key: str, example: str) -> gr.Textbox:
-    return gr.Textbox(label=I18N(key), placeholder=example, max_length=10, max_lines=1)
+    return gr.Textbox("", label=I18N(key), placeholder=example, max_length=10, max_lines=1)
 
 
 def _quiet_button(key: str) -> gr.Button:
@@ -402,12 +410,17 @@ def article_html(
 
 def _article_choices(desk: Desk, chosen: list[str], typed: str = "") -> Any:
     """The filter's choices: what was chosen, and the newest articles that the typed words name."""
-    found, _ = shelf.listed(desk.chat.library, typed, CHOICES)
-    titles = {each.id: each.title.strip() or each.id for each in found}
+    titles = {key: title for title, key in _titled(desk.chat.library, typed)}
     for key in chosen:
         if key not in titles:
             titles |= shelf.title_of(desk.chat.library, key)
     return gr.Dropdown([(title, key) for key, title in titles.items()], value=list(chosen))
+
+
+def _titled(library: Library, typed: str = "") -> list[tuple[str, str]]:
+    """Titles and ids of the newest articles that the typed words name."""
+    found, _ = shelf.listed(library, typed, CHOICES)
+    return [(each.title.strip() or each.id, each.id) for each in found]
 
 
 # Articles

@@ -20,13 +20,13 @@ from markupsafe import Markup, escape
 
 from qa.types import Answer, AnswerSentence, Article, Citation, Disagreement, Hit, Listing
 from qa.web import fragments
+from qa.web.keeping import REASONS
 from qa.web.languages import Words, words
 
 CONTEXT = 320  # characters shown on each side of a quote whose passage is not known
 TOOLTIP = 300
 QUESTION = 500  # characters shown of a question that is waiting or could not be answered
 ENGLISH = words("en")
-REASONS_BAD = ("wrong", "unsupported", "incomplete", "should_refuse", "should_answer", "other")
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+)$", re.MULTILINE)
 
 
@@ -188,7 +188,7 @@ _NOTHING: dict[str, Any] = {
     **dict.fromkeys("understood problem stage scope seconds markdown direction".split(), ""),
     **dict.fromkeys("sentences disputes notes steps relax".split(), ()),
     **dict.fromkeys("abstained stopped done".split(), False),
-    **{"count": 0, "rating": Rating(), "reasons": REASONS_BAD},
+    **{"count": 0, "rating": Rating(), "reasons": REASONS},
 }
 
 

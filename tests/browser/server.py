@@ -63,8 +63,8 @@ _RUNNING = pytest.StashKey["Chat"]()
 class Chat:
     """A running app: its address, and every line that it wrote to stderr so far."""
 
-    def __init__(self, library: Path) -> None:
-        settings = {"QA_LIBRARY": str(library), "QA_PORT": "0"}
+    def __init__(self, library: Path, **more: str) -> None:
+        settings = {"QA_LIBRARY": str(library), "QA_PORT": "0", **more}
         self._process = subprocess.Popen(
             [sys.executable, str(APP)],
             cwd=library.parent,
