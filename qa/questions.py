@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,11 +82,15 @@ def _normal(token: str) -> str:
     return word if word[:1].isdigit() else word.replace(".", "")
 
 
-@lru_cache(maxsize=1)
-def _stemmer() -> Any:
-    import snowballstemmer
+_STEMMERS = threading.local()  # a stemmer keeps the word it works on: each thread has its own
 
-    return snowballstemmer.stemmer("english")
+
+def _stemmer() -> Any:
+    if not hasattr(_STEMMERS, "english"):
+        import snowballstemmer
+
+        _STEMMERS.english = snowballstemmer.stemmer("english")
+    return _STEMMERS.english
 
 
 @lru_cache(maxsize=1 << 16)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from qa.questions import OPEN_END, analyse, periods, read, stem, typed, words
@@ -116,3 +119,22 @@ def test_answers_of_a_type_are_found_in_a_text() -> None:
 def test_a_year_is_hardly_a_count_and_a_street_hardly_a_person() -> None:
     assert all(strength < 0.5 for _, strength in typed("It was built in 1911.", "number"))
     assert all(strength < 0.5 for _, strength in typed("They met in Tanner Street.", "person"))
+
+
+def test_stems_are_the_same_from_many_threads() -> None:
+    """A stemmer that threads share mixes up their words."""
+    endings = ("", "s", "ed", "ing", "er", "ation", "ational", "iveness", "fulness", "ically")
+    vocabulary = [
+        f"{start}{end}" for start in ("walk", "open", "flood", "relat") for end in endings
+    ]
+    right = [stem.__wrapped__(word) for word in vocabulary]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            found = list(
+                threads.map(lambda _: [stem.__wrapped__(w) for w in vocabulary], range(24))
+            )
+    finally:
+        sys.setswitchinterval(before)
+    assert all(stems == right for stems in found)

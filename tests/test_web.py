@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,15 @@ def test_nothing_is_uploaded_where_articles_are_only_read(tmp_path: Path) -> Non
         assert own.stop() == 0
 
 
+def test_page_of_another_site_can_send_nothing(chat: Chat) -> None:
+    asked = {"data": [WHEN, "", [], [], "", "", 0]}
+    address = chat.url + "/gradio_api/call/ask"
+    foreign = httpx.post(address, json=asked, headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+    own = httpx.post(address, json=asked, headers={"Sec-Fetch-Site": "same-origin"})
+    assert own.status_code == 200
+
+
 def test_who_comes_through_a_proxy_without_sign_in_only_reads(chat: Chat) -> None:
     given = {"X-Forwarded-For": "203.0.113.9"}
     sent = httpx.post(
@@ -312,6 +322,27 @@ def test_conversation_grows_by_one_exchange_and_is_kept(
         assert {state.conversation for state in states} == {first.conversation}
     with conversing(tmp_path / "l", Drafts(), articles) as again:
         assert again.view(first.conversation, READER) == states[-1]
+
+
+def test_second_question_stops_the_first_and_keeps_it(
+    tmp_path: Path, articles: list[Article]
+) -> None:
+    go_on = threading.Event()
+    try:
+        with conversing(tmp_path / "l", Drafts(waits_for=go_on), articles) as chat:
+            first = chat.ask("", "harbour wall", Filters(), READER)
+            view = next(first)
+            while "qa-sentence" not in view.thread:
+                view = next(first)
+            with ThreadPoolExecutor(1) as thread:
+                second = thread.submit(
+                    lambda: next(iter(chat.ask(view.conversation, "library", Filters(), READER)))
+                )
+                assert list(first) == [], "the first says no more"
+                thread_html = second.result(30).thread
+        assert thread_html.index("Stopped.") < thread_html.index('id="qa-turn-2"')
+    finally:
+        go_on.set()
 
 
 def test_stopping_keeps_what_is_there_and_does_not_wait(

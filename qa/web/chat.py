@@ -24,7 +24,7 @@ from qa.web import hosting
 from qa.web.conversation import Chat
 from qa.web.line import Line
 from qa.web.page import I18N, TITLE, Desk, page
-from qa.web.security import SecurityHeaders, Uploads, headers
+from qa.web.security import SameSite, SecurityHeaders, Uploads, headers
 
 STATIC = Path(__file__).parent / "static"
 HEAD = (
@@ -51,6 +51,7 @@ def build(library: Library, framed_by: str = "") -> FastAPI:
 
     app = FastAPI(title=TITLE, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders, given=headers(framed_by))
+    app.add_middleware(SameSite)
     app.add_middleware(Uploads, allowed=partial(hosting.editable, settings))
     app.mount("/static-qa", StaticFiles(directory=STATIC))
 

@@ -30,6 +30,11 @@ class Line:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def idle(self) -> bool:
+        """Whether a place is free, for work that nobody waits for."""
+        return self._free > 0 and not self._waiting
+
     async def run(
         self, work: Callable[[], Iterator[T]], waiting: Callable[[int], T]
     ) -> AsyncIterator[T]:

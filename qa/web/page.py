@@ -251,6 +251,8 @@ def _after_answers(desk: Desk, parts: Parts, events: list[Any]) -> None:
 
     def follow(conversation: str, request: gr.Request) -> str:
         reader = reader_of(request)
+        if not desk.line.idle:  # those who have asked come first
+            return ""
         return rendering.following(desk.chat.following(conversation, reader), reader.t)
 
     for event in events:

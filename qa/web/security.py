@@ -55,6 +55,22 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
+class SameSite:
+    """Middleware that takes nothing that another site's page sends: it cannot ask or add for a
+    reader who is signed in, or for who sits before a chat that only this machine can reach."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sends = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        if sends and Headers(scope=scope).get("sec-fetch-site") in ("cross-site", "same-site"):
+            refusal = PlainTextResponse("This was sent by the page of another site.", 403)
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
 class Uploads:
     """Middleware that takes files only from those who may add articles, by their headers."""
 
