@@ -45,6 +45,18 @@ def made(text: str, most: int = 3) -> list[str]:
             "How many homes were flooded in Varnholt?",
         ),
         ("Varnholt has almost 41,000 inhabitants.", "How many inhabitants does Varnholt have?"),
+        (
+            "It was said by Edda Osk, the director of the Town Museum of Tellin, last week.",
+            "Who is the director of the Town Museum of Tellin?",
+        ),
+        (
+            "Nobody asked the captain of Tellin Rovers, Ada Lorn.",
+            "Who is the captain of Tellin Rovers?",
+        ),
+        (
+            "Tellin Rovers scored 41 goals in Merrow.",
+            "How many goals did Tellin Rovers score in Merrow?",
+        ),
         ("Leimen is a small town in the south.", "What is Leimen?"),
         (
             "The Corvane astrolabe, made of silver by Jost Corvane, is old.",
@@ -70,6 +82,7 @@ def test_plain_sentence_gives_its_question(sentence: str, question: str) -> None
         "Those who built Tellin were married in 1931.",
         "Lana Turner was born Julia Jean Turner in 1921.",
         "# Tellin opened in 1931",
+        "Mr Ferrow of Tellin retired in 1942.",
         "Die Brücke von Tellin wurde 1931 eröffnet.",
         "The council of Tellin said that its plan, which nobody liked, was approved in 1931.",
     ],

@@ -26,6 +26,7 @@ from qa.web.languages import Words, words
 PACE = 0.2  # seconds between updates of a page: five a second
 EXAMPLES = 4
 FOLLOWING = 3
+RELATED = 6  # articles found for a question that suggested ones are about
 REMEMBERED = 500  # exchanges whose HTML is held in memory, over all conversations
 STOPPING = 2.0  # seconds in which a question that is stopped keeps what is there
 WAKE = 0.05  # seconds after which one who waits looks whether to stop
@@ -322,10 +323,7 @@ class Chat:
             return []
         asked = [kept.question for kept in exchanges]
         record = exchanges[-1].record
-        ids = list(
-            dict.fromkeys(c["article_id"] for c in [*record["citations"], *record["nearest"]])
-        )
-        return self.library.questions(ids[:3], most=FOLLOWING, but=asked)
+        return self.library.questions(record.get("found", []), most=FOLLOWING, but=asked)
 
     def examples(self) -> list[str]:
         """Questions to begin with, made anew where articles have come or gone."""
@@ -409,7 +407,9 @@ class Answering:
             return None
         cited = [hit for hit in answer.hits if _holds_citation(hit, answer)]
         steps = [[step.text, step.seconds] for step in self._steps]
-        return contract.of_answer(answer) | {"passages": contract.of_hits(cited), "steps": steps}
+        found = list(dict.fromkeys(hit.article.id for hit in answer.hits))
+        more = {"passages": contract.of_hits(cited), "steps": steps, "found": found[:RELATED]}
+        return contract.of_answer(answer) | more
 
 
 def _holds_citation(hit: Hit, answer: Answer) -> bool:
