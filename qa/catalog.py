@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from qa.dates import day_number, day_range
 from qa.errors import LibraryError
 from qa.exact import Owner
-from qa.suggesting import LONGEST_SENTENCE, Suggestion, suggestions
+from qa.suggesting import Suggestion, suggestions
 from qa.types import Article, Filters, Listing, Passage
 
 if TYPE_CHECKING:
@@ -221,8 +221,7 @@ class Catalog:
     def suggestions(
         self, article_ids: Sequence[str] | None, most: int
     ) -> list[tuple[str, Suggestion]]:
-        """Questions made of these articles, or of the newest, the best of each article first, and
-        those about a sentence before those about a whole article.
+        """Questions made of these articles, or of the newest, the best of each article first.
 
         Libraries that are older than suggestions have none until their articles are added anew.
         """
@@ -235,9 +234,8 @@ class Catalog:
         rows = self._query(
             'SELECT article_id, question, suggestions.start, suggestions."end" FROM suggestions '
             f"JOIN articles ON id = article_id WHERE {chosen} "
-            'ORDER BY place, suggestions."end" - suggestions.start > ?, day IS NULL, day DESC, id '
-            "LIMIT ?",
-            [*values, LONGEST_SENTENCE, most],
+            "ORDER BY place, day IS NULL, day DESC, id LIMIT ?",
+            [*values, most],
         )
         return [(row[0], Suggestion(*row[1:])) for row in rows]
 

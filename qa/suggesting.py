@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from itertools import pairwise
 
 from qa.questions import MONTHS
 from qa.sentences import split
@@ -41,8 +43,8 @@ def suggestions(article: Article, most: int = 3) -> list[Suggestion]:
         return []
     found: list[tuple[float, str, str, int, int]] = []
     for place, (start, end, clause) in enumerate(_clauses(article)):
-        asked = [each for rule in _RULES for each in rule(clause)]
-        asked = [each for each in asked if _is_sound(each)]
+        rules = _RULES if clause.subject else _RULES_FOR_SENTENCES
+        asked = [each for rule in rules for each in rule(clause) if _is_sound(each)]
         if asked:
             best = max(asked, key=lambda each: each.worth)
             worth = best.worth - 0.04 * min(place, 60)
@@ -60,14 +62,14 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Clause:
-    """A sentence cut in three; ``when`` is a date that stood before it, ``named`` an own name."""
+    """A sentence cut in three, empty if it is of no known shape; ``when``: a date before it."""
 
     subject: str
     verb: str
     rest: str
     when: str = ""
-    named: bool = False
     opens: bool = False  # the article
+    sentence: str = ""
 
 
 _Rule = Callable[[_Clause], Iterator[_Asked]]
@@ -149,26 +151,431 @@ _PLACE_END = r"(?=[,.;]|$| (?:and|to|where|when|as|on|in)\b)"
 def _clauses(article: Article) -> Iterator[tuple[int, int, _Clause]]:
     text = article.text[:LOOKED_AT]
     subjects = _Subjects(article.title, text)
+    block = -1
     for unit in split(text, article.language):
-        if unit.kind != "prose" or unit.end == len(text) < len(article.text):
-            subjects.leave()
+        cut_off = unit.end == len(text) < len(article.text)
+        if unit.kind != "prose" or cut_off:
             continue
         sentence = " ".join(text[unit.start : unit.end].split())
-        begins = unit.start == 0 or text[:unit.start].rstrip(" ")[-1:] in {"\n", "\r", ""}
-        clause = None if _is_unfit(sentence) else _clause(sentence, subjects, begins)
-        if clause is None:
-            continue
-        yield unit.start, unit.end, clause
+        begins, block = unit.block != block, unit.block
+        if not _is_unfit(sentence):
+            yield unit.start, unit.end, _clause(sentence, subjects, begins)
+        else:
+            subjects.live = False
 
 
 def _is_unfit(sentence: str) -> bool:
     """Hostile, a list item, cut off, or too long to be simple."""
     return (
         len(sentence) > SENTENCE_CHARACTERS
-        or not sentence[0].isupper() and not sentence[0].isdigit()
-        or sentence[-1] not in ".”\""
+        or not (sentence[0].isupper() or sentence[0].isdigit())
+        or sentence[-1] not in '.”"'
         or _UNCLEAN.search(sentence) is not None
         or _ADDRESS.search(sentence) is not None
         or re.match(r"[0-9]{1,3}[.)] ", sentence) is not None
-        or not _listed("never asked").isdisjoint(sentence.lower().split())
+        or not _listed("never asked").isdisjoint(re.findall(r"[\w-]+", sentence.lower()))
     )
+
+
+def _clause(sentence: str, subjects: _Subjects, begins: bool) -> _Clause:
+    plain = " ".join(re.sub(r"\([^()]*\)", "", sentence).replace(" ,", ",").split())
+    lead = re.match(rf"({_WHEN}),? (?=[A-Za-z])", plain)
+    body = _APPOSITION.sub(r"\1 ", plain[lead.end() :] if lead else plain)
+    words = body.split(" ")
+    finite = _pasts().keys() | _FINITE
+    at = next((n for n, word in enumerate(words[:14]) if word in finite), 0)
+    opening, subjects.opening = subjects.opening, False
+    subject = subjects.read(words[:at], begins, after_lead=bool(lead))
+    if opening and subject:
+        subjects.introduce(subject)
+    if not subject:
+        return _Clause("", "", "", sentence=plain)
+    rest = subjects.resolved(" ".join(words[at + 1 :]))
+    return _Clause(subject, words[at], rest, lead[1] if lead else "", opening, plain)
+
+
+_FINITE = frozenset("was were is are will has have employs runs operates costs".split())
+_APPOSITION = re.compile(
+    r"^([^,]{3,60}), (?:a|an|the|who|which|whose|also|formerly|now|then|born) [^,]{2,90}, "
+    r"(?=(?:was|were|is|are|will|has|have|[a-z]+ed|said|built|won|wrote|led|made|became|began) )"
+)
+
+
+def _pasts() -> dict[str, str]:
+    return _verbs()[0]
+
+
+class _Subjects:
+    """Turns the words before a verb into a subject that stands alone, or into nothing.
+
+    "He" is the article's own subject as long as one sentence after another speaks of that.
+    """
+
+    def __init__(self, title: str, text: str) -> None:
+        self.title = re.sub(r" ([.,])", r"\1", re.sub(r" ?\(.*", "", title)).strip()
+        self.common = Counter(re.findall(r"(?<![\w’'-])[a-z]{2,}", text))
+        self.names = frozenset(re.findall(rf"(?<=[a-z,] ){_CAPITALISED}", text))
+        self.full: dict[str, set[str]] = {}
+        for name in re.findall(rf"(?:(?<=\bthe )|(?<=\bThe )|\b){_PERSON}", text):
+            first = name.split(" ")[0]
+            if first.lower() not in _listed("never first") and not re.fullmatch(_TITLE, first):
+                self.full.setdefault(name.split(" ")[-1], set()).add(name)
+        self.text = text
+        self.opening, self.live, self.pronoun, self.topic = True, False, "", ""
+
+    def introduce(self, subject: str) -> None:
+        """The subject of the first sentence is the article's, if it is what the title names."""
+        told, named = (one.removeprefix("the ").split(" ") for one in (subject, self.title))
+        if named[0] and told[0] == named[0] and set(named) <= set(told):
+            self.topic, self.live = subject, True
+
+    def read(self, words: list[str], begins: bool, *, after_lead: bool) -> str:
+        """The subject that the words before a verb are, or nothing."""
+        if words in (["He"], ["She"], ["It"]) or (after_lead and words in (["he"], ["she"])):
+            return self._of_pronoun(words[0].title(), begins)
+        subject = self._named(words, after_lead=after_lead)
+        self.live = bool(self.topic) and subject == self.topic
+        return subject
+
+    def resolved(self, rest: str) -> str:
+        """With "the bridge" as "Tanner's Bridge" where an article has one such name."""
+        return re.sub(rf"\bthe ([a-z]+)(?={_LOOSE_END})", self._whole, rest)
+
+    def _whole(self, match: re.Match[str]) -> str:
+        names = self.full.get(match[1].title(), set())
+        if len(names) != 1 or match[1].title() == "The":
+            return match[0]
+        name = next(iter(names))
+        often = self.text.count(name)
+        if often < 2 and name not in self.title:
+            return match[0]
+        with_the = len(re.findall(rf"\b[Tt]he {re.escape(name)}", self.text))
+        return f"the {name}" if 2 * with_the > often else name
+
+    def _of_pronoun(self, pronoun: str, begins: bool) -> str:
+        person = pronoun != "It"
+        known = self.live or (begins and person and self.pronoun == pronoun)
+        self.live = bool(self.topic) and known and self.pronoun in {"", pronoun}
+        if not self.live:
+            return ""
+        self.pronoun = pronoun
+        return self.topic
+
+    def _named(self, words: list[str], *, after_lead: bool) -> str:
+        subject = " ".join(words)
+        if re.fullmatch("[Tt]he [a-z]+", subject):
+            subject = self.resolved("the" + subject[3:])
+            words = subject.split(" ")
+        first, second = (*words, "", "")[:2]
+        if not _is_phrase(subject) or first.lower() in _listed("never first") or len(words) > 9:
+            return ""
+        if not second or (re.fullmatch(_TITLE, first) and len(words) == 2):
+            return self._person(words)
+        if first in {"The", "the"}:  # but not "the University", which one only its article tells
+            alone = len(words) == 2 and second.lower() in self.common.keys() | _listed("no person")
+            return "the" + subject[3:] if _has_name(subject) and not alone else ""
+        if first[0].islower() or not first[0].isalpha():
+            return ""
+        if not after_lead and first.lower() in self.common:
+            plain = second in {"of", "at", "on", "in"} and _has_name(second + subject[len(first) :])
+            return first.lower() + subject[len(first) :] if plain else ""
+        known = first in self.names or second[0].isupper()
+        return subject if known and _is_noun_phrase(words) else ""
+
+    def _person(self, words: list[str]) -> str:
+        """A surname, with or without a title, as the full name; a name of one word as it is."""
+        if self.pronoun in {"He", "She"} and words[-1] in self.topic.split(" "):
+            return self.topic
+        full = self.full.get(words[-1], set())
+        if len(words) == 1:
+            known = words[0] in self.names and words[0].lower() not in self.common
+            return words[0] if known and not full else ""
+        return next(iter(full)) if len(full) == 1 else " ".join(words)
+
+
+_LOOSE_END = r"[,.;]|$| (?:in|at|on|for|to|from|with|by|as|was|were|would|will|had|has|is|are)\b"
+
+
+def _is_noun_phrase(words: list[str]) -> bool:
+    """Whether no word in small letters follows a name, as a verb would that no table knows."""
+    links = _listed("prepositions") | {"and", "the", "de", "van", "von", "der", "la", "del"}
+    return words[0] in {"The", "the"} or not any(
+        one[0].isupper() and other[0].islower() and other not in links
+        and not one.endswith(("'s", "’s", "s'", "s’"))
+        for one, other in pairwise(words)
+    )  # fmt: skip
+
+
+def _is_phrase(text: str) -> bool:
+    """Whether the words can hold no second clause, no pronoun and no loose end."""
+    words = text.split(" ")
+    return (
+        0 < len(words) <= 10
+        and re.fullmatch(rf"[{_LATIN}0-9.'’%£$€ -]+|.*[0-9],[0-9]{{3}}.*", text) is not None
+        and not re.search(rf"[a-z)]\. |[{_LATIN}]{{4,}}\.(?: |$)|,(?! ?[0-9])|\s[-–] ", text)
+        and not any(_is_barred(word) for word in words)
+        and words[-1].lower() not in _listed("prepositions") | {"the", "a", "an", "and"}
+        and words[0] != "and"
+        and not re.search(r"\bthe (?:of|in|and)\b|\b(?:late|early|long|[A-Z]\.?)$", text)
+    )
+
+
+def _is_barred(word: str) -> bool:
+    if not word or word[0].isupper():
+        return word in {"He", "She", "It", "They", "This", "That", "These", "Those", "I", "We"}
+    fixed = word in {"set", "cut", "put", "cost", "read", "hit", "shut", "found", "felt"}
+    verbal = word in _pasts() or word in _verbs()[1] or word.endswith("ed")
+    return word in _listed("barred") or (verbal and not fixed and word not in {"united", "red"})
+
+
+def _has_name(text: str) -> bool:
+    calendar = rf"(?:{_MONTH}|{_WEEKDAY}|The|A|An|I)"
+    found = re.findall(rf"\b{_CAPITALISED}", text)
+    return any(len(word) > 2 and not re.fullmatch(calendar, word) for word in found)
+
+
+def _is_vague(text: str) -> bool:
+    """Whether an object is one that only its article tells: "the song"."""
+    return re.search(rf"\bthe [a-z]+(?={_LOOSE_END})", text) is not None
+
+
+# -- from clauses to questions --------------------------------------------------------------------
+
+
+def _is_sound(asked: _Asked) -> bool:
+    question = asked.question
+    words = set(re.findall(r"\w+", question.lower()))
+    told = {word for word in re.findall(r"\w+", asked.answer.lower()) if len(word) > 3}
+    return (
+        len(question) <= QUESTION_CHARACTERS
+        and _ALLOWED.fullmatch(question) is not None
+        and not re.search(r" [,.'’?)]|  |\( |\b[A-Z]\.?\?|,\?", question)
+        and question.count("(") == question.count(")")
+        and _has_name(question.split(" ", 1)[1])
+        and (asked.kind in {"what", "why", "said", "who is"} or not told & words)
+    )
+
+
+def _dated(clause: _Clause) -> tuple[str, str]:
+    """What is told between the verb and its date, and the date; both empty if there is none."""
+    if clause.when:
+        return _before_comma(clause.rest), clause.when
+    match = re.match(rf"(?:(.{{0,80}}?) )?({_WHEN})(?![\w-])", clause.rest)
+    return (match[1] or "", match[2]) if match else ("", "")
+
+
+def _before_comma(rest: str) -> str:
+    """Up to where something is added; all of it where a comma may stand within a name or list."""
+    end = re.search(
+        r"[,;:.]\W? (?=[a-z0-9])|\.\W?$| and (?=(?:was|is|\w+ed|then|began|won) )", rest
+    )
+    return rest[: end.start()] if end else rest
+
+
+def _undropped(text: str) -> str:
+    first, _, others = text.partition(" ")
+    return others if first in _listed("adverbs to drop") else text
+
+
+def _when(clause: _Clause) -> Iterator[_Asked]:
+    """ "S was opened in 1904" and "S opened the bridge in 1904" and "S will open in May"."""
+    head, when = _dated(clause)
+    head = _undropped(head)
+    if _is_vague(head) or not when:
+        return
+    worth = 3.0 if re.search(_YEAR, when) else 2.6
+    if re.search(r"\bby\b", head):
+        return
+    if clause.verb in {"was", "were"}:
+        for adverb, verb, others in _participles(head):
+            asked = " ".join(filter(None, (adverb, verb, others)))
+            yield _Asked("when", worth, f"When {clause.verb} {clause.subject} {asked}?", when)
+    elif clause.verb == "will" and head and _is_phrase(head.removeprefix("be ")):
+        first = head.split(" ")[0]
+        if first in _verbs()[2]:
+            yield _Asked("when", worth, f"When will {clause.subject} {head}?", when)
+    elif base := _pasts().get(clause.verb):
+        whole = not head or head.split(" ")[0] in _listed("prepositions") | {"as"}
+        fits = base in _listed("without object") if whole else True
+        if when[:2] in {"fr", "Fr", "be", "Be"}:  # "from 1904 to 1906", "between 1904 and 1906"
+            fits = base in _listed("lasting")
+        inner = head.removeprefix("as ")
+        if not head and base in {"begin", "start", "end", "finish"}:
+            fits = not _is_person(clause.subject)
+        if base != "say" and fits and (not head or _is_phrase(inner)):
+            asked = f"{base} {head}".strip()
+            yield _Asked("when", worth, f"When did {clause.subject} {asked}?", when)
+
+
+def _participles(head: str) -> Iterator[tuple[str, str, str]]:
+    """The adverb, the participle and the phrase after it that ``head`` consists of."""
+    match = re.fullmatch(
+        r"((?:first|officially|formally|(?!only)\w+ly) )?([a-z-]+)(?: (.+))?", head
+    )
+    if match and match[2] in _verbs()[1]:
+        others = match[3] or ""
+        others = "" if match[2] == "born" else others
+        if not others and _verbs()[1][match[2]] in _listed("complemented"):
+            return
+        if not others or _is_phrase(others.removeprefix("as ").removeprefix("to be ")):
+            yield (match[1] or "").strip(), match[2], others
+
+
+def _who(clause: _Clause) -> Iterator[_Asked]:
+    """ "S was built in 1904 by Ada Rook", "S is led by Ada Rook", "Ada Rook built S"."""
+    agents, past = _listed("agents"), _verbs()[2]
+    if clause.verb in {"was", "were", "is", "are"}:
+        match = re.match(
+            rf"([a-z ]{{3,60}}?)(?: {_WHEN})? by (?:the [a-z]+ )?({_PERSON}){_PLACE_END}",
+            clause.rest,
+        )
+        base = _verbs()[1].get(_undropped(match[1]), "") if match else ""
+        if match and base in agents and _is_person(match[2]):
+            asks = past[base] if clause.verb in {"was", "were"} else f"{base}s"
+            yield _Asked("who", 3.2, f"Who {asks} {clause.subject}?", match[2])
+    elif _pasts().get(clause.verb) in agents and _is_person(clause.subject):
+        told = re.sub(rf" {_WHEN}$", "", _before_comma(clause.rest))
+        definite = told[:1].isupper() or told.startswith("the ")
+        if definite and _is_phrase(told) and _has_name(told) and not _is_vague(told):
+            yield _Asked("who", 2.8, f"Who {clause.verb} {told}?", clause.subject)
+
+
+def _is_person(name: str) -> bool:
+    words = name.lower().split()
+    return re.fullmatch(_PERSON, name) is not None and _listed("no person").isdisjoint(words)
+
+
+def _how_much(clause: _Clause) -> Iterator[_Asked]:
+    """ "S cost 40 crowns", "S has raised £3,000 for the museum", "S is insured for £9"."""
+    match = re.match(rf"((?:[a-z]+ ){{0,3}}?)({_ABOUT})({_MONEY})(.*)", clause.rest)
+    if not match:
+        return
+    tail = re.sub(rf" ?{_WHEN}.*", "", _before_comma(match[4])).strip()
+    if tail and not (_is_phrase(tail) and tail.split(" ")[0] in {"for", "on", "to", "from"}):
+        return
+    between, base = match[1].split(), _pasts().get(clause.verb)
+    asked = ""
+    if base and not between and base not in {"say", "fall", "rise"}:
+        asked = f"did {clause.subject} {base} {tail}"
+    elif clause.verb in {"has", "have"} and len(between) == 1 and between[0] in _verbs()[1]:
+        asked = f"{clause.verb} {clause.subject} {between[0]} {tail}"
+    elif clause.verb in {"is", "was"} and between[1:] in (["for"], ["at"]) and not tail:
+        asked = f"{clause.verb} {clause.subject} {' '.join(between)}"
+    if asked:
+        yield _Asked("money", 3.2, f"How much {asked.strip()}?", match[3])
+
+
+def _how_many(clause: _Clause) -> Iterator[_Asked]:
+    """ "S has 240 seats", "S employs 300 people in Tellin", "S sold 40 boats in 1904"."""
+    pattern = rf"{_ABOUT}([0-9][0-9,]*) ([a-z]+s|people|women|men|children)(?: ([^,;.]+))?[,;.]"
+    match = re.match(pattern, clause.rest)
+    if not match or re.fullmatch(rf"{_YEAR}|1", match[1]) or match[2] in _UNCOUNTED:
+        return
+    tail = match[3] or ""
+    if tail and not (_is_phrase(tail) and tail.split(" ")[0] in _listed("prepositions")):
+        return
+    verb = {"has": "have", "employs": "employ", "runs": "run", "operates": "operate"}
+    base, aux = verb.get(clause.verb, ""), "does"
+    if not base:
+        base, aux = (
+            ("have", "did") if clause.verb == "had" else (_pasts().get(clause.verb, ""), "did")
+        )
+    if base and base not in {"say", "rise", "fall", "win", "die"}:
+        asked = f"{aux} {clause.subject} {base} {tail}".strip()
+        yield _Asked("count", 3.0, f"How many {match[2]} {asked}?", match[1])
+
+
+def _how_many_were(clause: _Clause) -> Iterator[_Asked]:
+    """ "Some 9,200 vehicles used Tanner's Bridge"."""
+    pattern = rf"{_ABOUT}({_NUMBER}) ((?:[a-z]+ )?(?:[a-z]+s|people|women|men|children)) (.*)"
+    match = re.match(pattern, clause.sentence)
+    if match and match[2] not in _UNCOUNTED:
+        told = re.sub(rf" {_WHEN}$", "", _before_comma(match[3]))
+        verb, _, others = told.partition(" ")
+        if verb == "were" and others.split(" ")[0] in _verbs()[1]:
+            others = others.partition(" ")[2]
+        elif verb not in _pasts():
+            return
+        if _is_phrase(others) and _has_name(others) and not _is_vague(others):
+            yield _Asked("count", 3.0, f"How many {match[2]} {told}?", match[1])
+
+
+_UNCOUNTED = frozenset(
+    "crowns dollars pounds euros years months weeks days hours minutes seconds metres meters feet "
+    "miles kilometres kilometers percent points degrees times".split()
+)
+
+
+def _how_long(clause: _Clause) -> Iterator[_Asked]:
+    """ "S is 74 metres long"."""
+    match = re.match(rf"{_ABOUT}({_NUMBER} (?:[a-z]+)) (long|high|tall|wide|deep)\b", clause.rest)
+    if match and clause.verb in {"is", "are"}:
+        yield _Asked("measure", 3.0, f"How {match[2]} {clause.verb} {clause.subject}?", match[1])
+
+
+def _where(clause: _Clause) -> Iterator[_Asked]:
+    """ "S is based in Tellin", "S was born in Tellin"."""
+    match = re.match(
+        rf"(based|born|buried|located|situated|headquartered)(?: {_WHEN})? (?:in|at|near) "
+        rf"((?:the )?[A-Z][^;.]{{2,60}})",
+        clause.rest,
+    )
+    if match and clause.verb in {"is", "was", "are", "were"}:
+        born = match[1] in {"born", "buried"}
+        if not born or clause.verb == "was":
+            asked = f"Where {clause.verb} {clause.subject} {match[1]}?"
+            yield _Asked("where", 2.9, asked, match[2])
+
+
+def _why(clause: _Clause) -> Iterator[_Asked]:
+    """ "S was closed because two girders are cracked"."""
+    head, because, _ = clause.rest.partition(" because ")
+    head = re.sub(rf" ?{_WHEN}$", "", head)
+    if not because or because == head or _is_vague(head):
+        return
+    if clause.verb in {"was", "were"}:
+        for adverb, verb, others in _participles(_undropped(head)):
+            asked = " ".join(filter(None, (adverb, verb, others)))
+            yield _Asked("why", 3.4, f"Why {clause.verb} {clause.subject} {asked}?", "")
+    elif (base := _pasts().get(clause.verb)) and base != "say":
+        if _is_phrase(head) if head else base in _listed("without object"):
+            yield _Asked("why", 3.4, f"Why did {clause.subject} {f'{base} {head}'.strip()}?", "")
+
+
+def _said(clause: _Clause) -> Iterator[_Asked]:
+    """ "Ines Falk said the ferry timetable would change"."""
+    will = "would|will|was|were|is|are|had|has|could|should|must|might|may|can"
+    match = re.match(rf"(?:that )?(the [^,]{{4,50}}?|[A-Z][^,]{{3,50}}?) (?:{will}) ", clause.rest)
+    person = clause.subject[:1].isupper() and " " in clause.subject
+    if match and clause.verb == "said" and person and _is_phrase(match[1]):
+        if _has_name(match[1]) or not _is_vague(match[1]):
+            asked = f"What did {clause.subject} say about {match[1]}?"
+            yield _Asked("said", 2.9, asked, "")
+
+
+def _what(clause: _Clause) -> Iterator[_Asked]:
+    """The first sentence of an article, if it tells what its subject is."""
+    named = clause.subject[:1].isupper()
+    match = re.match(r"(?:an?|one of the) [a-z][^,.;]*", clause.rest)
+    if match and clause.opens and named and clause.verb == "is":
+        person = not _listed("roles").isdisjoint(match[0].split(" ")[:8])
+        yield _Asked("what", 2.2, f"{'Who' if person else 'What'} is {clause.subject}?", "")
+
+
+def _who_is(clause: _Clause) -> Iterator[_Asked]:
+    """ "Lars Undrum, the town engineer, ordered", "the curator, Dr Fenna Lorrimer"."""
+    roles = "|".join(_listed("roles"))
+    match = re.search(
+        rf"(?:^|[a-z,:] )(?<!the )({_PERSON}), (?:an?|the) (?:[a-z'-]+ ){{0,3}}(?:{roles})\b"
+        rf"[^;:]{{0,60}}[,.]|\b[Tt]he (?:[\w'-]+ ){{0,3}}(?:{roles}), ({_PERSON})[,.]",
+        clause.sentence,
+    )
+    name = (match[1] or match[2]) if match else ""
+    if name and _is_person(name) and name.split(" ")[0].lower() not in _listed("never first"):
+        yield _Asked("who is", 2.4, f"Who is {name}?", "")
+
+
+_RULES_FOR_SENTENCES: tuple[_Rule, ...] = (_how_many_were, _who_is)
+_RULES: tuple[_Rule, ...] = (
+    _when, _who, _how_much, _how_many, _how_long, _where, _why, _said, _what, *_RULES_FOR_SENTENCES
+)  # fmt: skip

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
@@ -33,12 +33,12 @@ from scripted_endpoint import SOURCE_KEY
 from test_browser import CHROMIUM, FLAGS, WIDE
 
 from qa.contract import Record
+from qa.errors import InputError
 from qa.library import Library
 from qa.settings import Settings
 from qa.types import Article, Draft, DraftSentence, Filters, Hit, Quote
-from qa.web import exporting
 from qa.web.conversation import Chat, Reader
-from qa.web.keeping import REASONS, Kept
+from qa.web.keeping import Kept
 
 HERE = Path(__file__).parent
 AUDIT = (HERE / "browser" / "audit.js").read_text(encoding="utf-8")
@@ -46,6 +46,7 @@ READ = (HERE / "browser" / "reading.js").read_text(encoding="utf-8")
 WHEN = "How many bricks did the kiln of Orbel Lane fire in 1931?"
 FIRED = "The kiln of Orbel Lane fired 12,000 bricks in 1931."
 LENGTH = 20  # exchanges of a conversation
+DAYS = {"2031-03-04": "4 March 2031", "2031-03-05": "5 March 2031"}
 BATCH = 8  # earlier conversations that the page offers
 WAIT = 30_000
 
@@ -66,7 +67,7 @@ def read_payloads() -> list[Payload]:
 
 
 PAYLOADS = read_payloads()
-SHARE = PAYLOADS[::5]  # for what takes a request each
+WAYS = ("about", "text", "answer", "verbatim")
 # Everything that our templates make, and nothing else; the harmless page has all of it, too.
 MAY_BE_THERE = {
     "areas": (
@@ -108,6 +109,9 @@ class Echo(CustomLLM):
 
     said: str = ""
 
+    def say(self, payload: Payload) -> None:
+        self.said = payload.text
+
     @property
     def metadata(self) -> LLMMetadata:
         return LLMMetadata(model_name="echo", context_window=16_000)
@@ -141,17 +145,26 @@ class Verbatim:
     def __init__(self) -> None:
         self.said = ""
 
+    def say(self, payload: Payload) -> None:
+        self.said = payload.text
+
     def generate(self, question: str, hits: Sequence[Hit]) -> Iterator[Draft]:
         del question
         whole = [Quote(hit.article, hit.passage.start, hit.passage.end) for hit in hits]
         sentences = [DraftSentence(quote.text, (quote,)) for quote in whole]
-        said = [DraftSentence(text, whole[:1]) for text in (f"{FIRED} {self.said}", self.said)]
-        yield Draft((*sentences, *(replace(each, quotes=tuple(each.quotes)) for each in said)), 1.0)
+        said = (f"{FIRED} {self.said}", self.said)
+        sentences += [DraftSentence(text, tuple(whole[:1])) for text in said]
+        yield Draft(tuple(sentences), 1.0)
 
 
 def plain(text: str) -> str:
-    """Without halves of surrogate pairs, as they are stored and shown."""
+    """Without halves of surrogate pairs, as it is stored."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def shown(text: str) -> str:
+    """As the page shows it: HTML has no NUL."""
+    return plain(text).replace("\x00", "\ufffd")
 
 
 def about(payload: Payload) -> Article:
@@ -160,7 +173,9 @@ def about(payload: Payload) -> Article:
     bare = "".join(text.split())
     url = text if payload.kind == "link" else f"https://evil.invalid/?{bare}"
     facts = {"publisher": text, "author": text, "url": url}
-    return Article(f"about-{payload.id}", text, f"{FIRED} It was shut.", published="2031-03-05", **facts)
+    return Article(
+        f"about-{payload.id}", text, f"{FIRED} It was shut.", published="2031-03-05", **facts
+    )
 
 
 def words(payload: Payload) -> Article:
@@ -182,6 +197,7 @@ class Site:
     """The running app, its library, and the conversations by the way the payloads came."""
 
     url: str
+    whole: bool
     library: Library
     chat: Chat
     by_way: Mapping[str, list[Conversation]]
@@ -210,41 +226,55 @@ def converse(
     return found
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def share(way: str, whole: bool) -> list[Payload]:
+    """The payloads of a way: all of them, or so many that each goes one way."""
+    return PAYLOADS if whole else PAYLOADS[WAYS.index(way) :: len(WAYS)]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["share", "whole"],
+)
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """The app over a library of hostile articles, all payloads each way or each payload one way."""
+    whole: bool = request.param
     path = tmp_path_factory.mktemp("hostile") / "library"
-    marking = Settings(library=path, unsupported="mark")
+    some = {way: share(way, whole) for way in WAYS}
+    told = dict.fromkeys(payload for way in WAYS[1:] for payload in some[way])
+    articles = [*map(about, some["about"]), *map(words, told)]
     echo, verbatim = Echo(), Verbatim()
     with ExitStack() as stack:
         library = stack.enter_context(Library(Settings(library=path)))
-        report = library.add([*map(about, PAYLOADS), *map(words, PAYLOADS)])
-        assert report.count("added") == 2 * len(PAYLOADS)
+        assert library.add(articles).count("added") == len(articles)
 
         def chat(**given: Any) -> Chat:
+            marking = Settings(library=path, unsupported="mark")
             opened = Chat(Library(marking, embedder=library.embedder, **given))
             stack.callback(opened.close)
             return opened
 
-        reading, kiln = Chat(library), lambda _: WHEN
-        stack.callback(reading.kept.close)
+        plain_chat, llm_chat, own_chat = chat(), chat(llm=echo), chat(generator=verbatim)
         by_way = {
-            "about": converse(reading, PAYLOADS, kiln, "about"),
-            "text": converse(reading, PAYLOADS, kiln, "text"),
-            "answer": converse(
-                chat(llm=echo), PAYLOADS, kiln, "text", lambda each: setattr(echo, "said", each.text)
-            ),
-            "verbatim": converse(
-                chat(generator=verbatim),
-                PAYLOADS,
-                kiln,
-                "text",
-                lambda each: setattr(verbatim, "said", each.text),
-            ),
-            "question": converse(reading, PAYLOADS, lambda each: each.text, length=1),
+            "about": converse(plain_chat, some["about"], kiln, "about"),
+            "text": converse(plain_chat, some["text"], kiln, "text"),
+            "answer": converse(llm_chat, some["answer"], kiln, "text", echo.say),
+            "verbatim": converse(own_chat, some["verbatim"], kiln, "text", verbatim.say),
+            "question": converse(plain_chat, PAYLOADS, itself, length=1),
         }
         app = App(path)
         stack.callback(app.close)
-        yield Site(app.url, library, reading, by_way, app)
+        yield Site(app.url, whole, library, plain_chat, by_way, app)
+
+
+def kiln(_: Payload) -> str:
+    return WHEN
+
+
+def itself(payload: Payload) -> str:
+    return payload.text
 
 
 def kept(site: Site, conversation: Conversation) -> list[tuple[Payload, Kept, Record]]:
@@ -253,7 +283,6 @@ def kept(site: Site, conversation: Conversation) -> list[tuple[Payload, Kept, Re
     found = []
     for payload, each in zip(conversation.payloads, exchanges, strict=True):
         assert each.state == "answered", (payload.id, each.problem)
-        if each.record and each.record["status"] != "answered": print("ABSTAINED", payload.id)
         assert each.record is not None
         found.append((payload, each, each.record))
     return found
@@ -279,11 +308,13 @@ class Watched:
         self.wrong: list[str] = []
         page.on("request", lambda each: self._requested(each.url))
         page.on("pageerror", lambda each: self.wrong.append(f"error: {each}"))
-        page.on("dialog", lambda each: self._asked(each))
+        page.on("dialog", self._asked)
         page.on("popup", lambda each: self.wrong.append(f"window: {each.url}"))
         page.on(
             "console",
-            lambda each: self.wrong.append(f"console: {each.text}") if each.type == "error" else None,
+            lambda each: (
+                self.wrong.append(f"console: {each.text}") if each.type == "error" else None
+            ),
         )
 
     def _requested(self, address: str) -> None:
@@ -328,15 +359,14 @@ def visit(
         watched.check()
 
 
-def conversations(way: str) -> list[int]:
-    return list(range(-(-len(PAYLOADS) // LENGTH)))
-
-
 def test_there_are_enough_payloads() -> None:
     assert len(PAYLOADS) >= 120
     assert len({each.id for each in PAYLOADS}) == len(PAYLOADS)
     addresses = [re.findall(r"https?://([\w.@-]+)", each.text) for each in PAYLOADS]
-    assert {host for found in addresses for host in found} <= {"evil.invalid", "127.0.0.1@evil.invalid"}
+    assert {host for found in addresses for host in found} <= {
+        "evil.invalid",
+        "127.0.0.1@evil.invalid",
+    }
 
 
 @pytest.mark.parametrize(
@@ -367,7 +397,7 @@ def test_what_is_not_ours_would_be_seen(browser: Browser, site: Site, put: str, 
 # What is shown
 
 
-@pytest.mark.parametrize("way", ["about", "text", "answer", "verbatim"])
+@pytest.mark.parametrize("way", WAYS)
 def test_answers_and_sources_show_the_words_and_nothing_else(
     browser: Browser, site: Site, way: str
 ) -> None:
@@ -388,18 +418,18 @@ def test_answers_and_sources_show_the_words_and_nothing_else(
 
 
 def _check_turn(library: Library, turn: Record, each: Kept, record: Record) -> None:
-    assert turn["question"] == plain(each.question)
+    assert turn["question"] == shown(each.question)
     if turn["understood"] is not None:
-        assert turn["understood"] == plain(record["standalone_question"])
-    assert turn["sentences"] == [plain(s["text"].strip()) for s in record["sentences"]]
+        assert turn["understood"] == shown(record["standalone_question"])
+    assert turn["sentences"] == [shown(s["text"].strip()) for s in record["sentences"]]
     number, places = each.number, [n for s in record["sentences"] for n in s["citations"]]
     assert turn["cites"] == [f"#qa-source-{number}-{n}" for n in places]
     assert turn["links"] == 0
     assert turn["ordered"]
-    quotes = {c["number"]: " ".join(c["quote"].split()) for c in record["citations"]}
+    quotes = {c["number"]: " ".join(shown(c["quote"]).split()) for c in record["citations"]}
     for tip, place in zip(turn["tips"], places, strict=True):
         assert quotes[place].startswith(tip.removesuffix(" …"))
-    assert turn["copied"] == plain(exporting.answer_markdown(record)).strip("\r") or turn["copied"]
+    assert harmless(turn["copied"], record) == []
     assert {act["act"] for act in turn["acts"]} == {"like", "edit", "retry", "undo"}
     assert {act["turn"] for act in turn["acts"]} == {str(number)}
     cited = record["citations"] if record["status"] == "answered" else record["nearest"]
@@ -408,13 +438,14 @@ def _check_turn(library: Library, turn: Record, each: Kept, record: Record) -> N
 
 
 def _check_card(article: Article, card: Record, entry: Record, number: int) -> None:
-    words = article.text[entry["start"] : entry["end"]]
+    words = shown(article.text[entry["start"] : entry["end"]])
     assert card["seen"]
-    assert card["title"] == (article.title.strip() or "Untitled")
-    told = [article.publisher, article.author, {"2031-03-05": "5 March 2031"}.get(article.published or "", "4 March 2031")]
-    assert card["about"] == [each for each in told if each]
+    assert card["title"] == shown(article.title.strip())
+    told = [article.publisher, article.author, DAYS[article.published or ""]]
+    assert card["about"] == [shown(each) for each in told if each]
     if "quote" in entry:
-        assert card["mark"] == words == entry["quote"]
+        assert article.text[entry["start"] : entry["end"]] == entry["quote"]
+        assert card["mark"] == words
     else:
         assert card["mark"] is None
     assert words.strip() in card["passage"] or re.search("^#", words, re.MULTILINE)
@@ -427,3 +458,306 @@ def _check_card(article: Article, card: Record, entry: Record, number: int) -> N
         assert link.startswith(article.url.partition(":~:")[0])
         assert parts.scheme in ("http", "https")
         assert origin == f"{parts.scheme}://{parts.hostname}"
+
+
+class Rendered(HTMLParser):
+    """Elements and addresses of a page that was rendered from Markdown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+        self.more: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [value or "" for name, value in attrs if name == "href"]
+        self.more += [name for name, _ in attrs if name != "href"]
+
+
+def harmless(markdown: str, *records: Record) -> list[str]:
+    """What a page rendered from the Markdown has beside text and the addresses of the articles."""
+    rendered = Rendered()
+    rendered.feed(MarkdownIt("commonmark", {"html": True}).enable(["table"]).render(markdown))
+    addresses = {c["url"] for record in records for c in record["citations"] if c["url"]}
+    hosts = {urlsplit(each).hostname for each in addresses if each.startswith("http")}
+    found = sorted(rendered.tags - set("h2 p em strong ul ol li blockquote a".split()))
+    found += rendered.more
+    for address in rendered.addresses:
+        if not address.startswith("http") or urlsplit(address).hostname not in hosts:
+            found.append(address)
+    return found
+
+
+def test_tooltip_stays_within_itself(browser: Browser, site: Site) -> None:
+    for way in WAYS:
+        conversation = site.by_way[way][-1]
+        with visit(browser, site, conversation.key) as watched:
+            for number in (1, len(conversation.payloads)):
+                cite = watched.page.locator(f"#qa-turn-{number} a.qa-cite").first
+                cite.hover()
+                tip = watched.page.locator(f"#qa-turn-{number} .qa-tip").first
+                expect(tip).to_be_visible()
+                watched.check()
+
+
+# Presses what opens an article, and waits for it; then reads it.
+OPEN = """async selector => {
+    const before = document.querySelector('.qa-reader')?.dataset.key;
+    document.querySelector(selector).click();
+    const until = performance.now() + 20000;
+    const now = () => document.querySelector('.qa-reader');
+    while (!now() || now().dataset.key === before) {
+        if (performance.now() > until) throw new Error('no article came for ' + selector);
+        await new Promise(done => setTimeout(done, 20));
+    }
+    await new Promise(done => setTimeout(done, 20));
+    const reader = now();
+    return {
+        article: reader.dataset.article,
+        title: reader.querySelector('h2 bdi').textContent,
+        words: [...reader.querySelectorAll('#qa-words')].map(at => at.textContent),
+        whole: reader.querySelector('.qa-whole').textContent,
+        links: [...reader.querySelectorAll('a')].map(at => at.getAttribute('href')),
+        focused: document.activeElement === reader.querySelector('#qa-words'),
+        seen: reader.contains(document.elementFromPoint(innerWidth / 2, innerHeight / 2)),
+    };
+}"""
+
+
+@pytest.mark.parametrize("way", ["about", "text"])
+def test_reader_shows_the_article_and_nothing_else(browser: Browser, site: Site, way: str) -> None:
+    for conversation in site.by_way[way]:
+        exchanges = kept(site, conversation)
+        with visit(browser, site, conversation.key) as watched:
+            for payload, each, record in exchanges:
+                if record["status"] != "answered":
+                    continue
+                card = f"#qa-source-{each.number}-1 [data-act=select]"
+                read = watched.page.evaluate(OPEN, card)
+                entry = record["citations"][0]
+                article = site.library.article(entry["article_id"])
+                start, end = entry["start"], entry["end"]
+                assert read["article"] == article.id
+                assert read["title"] == (article.title.strip() or "Untitled"), payload.id
+                assert read["words"] == [shown(article.text[start:end])], payload.id
+                assert without_headings(read["whole"]) == without_headings(shown(article.text))
+                assert read["focused"], payload.id
+                assert read["seen"], payload.id
+                assert watched.page.evaluate(AUDIT, MAY_BE_THERE) == [], payload.id
+            watched.check()
+
+
+def without_headings(text: str) -> str:
+    """As the reader shows it: the marks of headings are not shown, nor blanks at the ends."""
+    return re.sub(r"^#{1,6}[ \t]+", "", text, flags=re.MULTILINE).strip()
+
+
+# The articles
+
+
+def test_list_of_articles_is_only_text(browser: Browser, site: Site) -> None:
+    with visit(browser, site) as watched:
+        page = watched.page
+        page.get_by_role("button", name="Articles", exact=True).click()
+        articles = [each.id for each in site.library.articles()]
+        more = page.locator(".qa-shelf [data-act=expand]")
+        while more.count():
+            count = page.locator(".qa-list li").count()
+            more.click()
+            page.wait_for_function(
+                "count => document.querySelectorAll('.qa-list li').length > count", arg=count
+            )
+        watched.check()
+        rows = page.evaluate("""() => [...document.querySelectorAll('.qa-list li')].map(row => {
+            const [title, paper, date] = ['.qa-title', '.qa-about bdi', 'time'].map(
+                name => row.querySelector(name));
+            const [before, after] = [paper.getClientRects(), date.getClientRects()];
+            const last = before[before.length - 1], first = after[0];
+            return {
+                title: title.textContent,
+                paper: paper.textContent,
+                acts: [...row.querySelectorAll('[data-act]')].map(at => at.dataset.act),
+                article: title.dataset.article,
+                ordered: paper.closest('time') !== null || !last
+                    || first.left >= last.right - 1 || first.top >= last.bottom - 4,
+            };
+        })""")
+        assert [row["article"] for row in rows] == articles
+        for row in rows:
+            article = site.library.article(row["article"])
+            assert row["title"] == shown(article.title.strip())
+            assert row["paper"] == shown(article.publisher or "4 March 2031")
+            assert row["acts"] == ["select", "click"]
+            assert row["ordered"], article.id
+
+
+@pytest.mark.parametrize(
+    "name", ["quote-tag", "own-delete", "bidi-pops", "overlay", "tpl-i18n", "nul"]
+)
+def test_an_article_is_found_read_and_deleted(browser: Browser, site: Site, name: str) -> None:
+    (payload,) = (each for each in PAYLOADS if each.id == name)
+    article = replace(about(payload), id=f"doomed-{name}", published="2032-01-01", text="Doomed.")
+    site.library.add([article])
+    with visit(browser, site) as watched:
+        page = watched.page
+        page.get_by_role("button", name="Articles", exact=True).click()
+        page.locator("#qa-find textarea, #qa-find input").fill(payload.text[:200])
+        watched.page.wait_for_timeout(300)
+        watched.check()
+        page.locator("#qa-find textarea, #qa-find input").fill("")
+        row = page.locator(f"li:has(> [data-article=doomed-{name}])")
+        page.evaluate(OPEN, f"[data-act=select][data-article=doomed-{name}]")
+        watched.check()
+        page.locator(".qa-shut").click()
+        row.locator("[data-act=click]").click()
+        expect(row.locator(".qa-confirm")).to_be_visible()
+        watched.check()
+        row.locator("[data-act=delete]").click()
+        expect(page.locator("#qa-uploads bdi")).to_have_count(1)
+        assert shown(article.title) in page.locator("#qa-uploads bdi").evaluate(
+            "at => at.textContent"
+        )
+        expect(row).to_have_count(0)
+    with pytest.raises(InputError):
+        site.library.article(article.id)
+
+
+def test_filters_offer_names_as_text(browser: Browser, site: Site) -> None:
+    with visit(browser, site) as watched:
+        page = watched.page
+        page.locator("#qa-filters button").first.click()
+        for label in ("Publishers", "Only these articles"):
+            page.get_by_label(label, exact=False).first.click()
+            options = page.locator("ul[role=listbox] [role=option]")
+            expect(options.first).to_be_visible()
+            assert page.locator("ul[role=listbox] :not(li, span)").count() == 0
+            watched.check()
+            page.keyboard.press("Escape")
+
+
+# Questions
+
+
+# Reads the offers of an empty page.
+OFFERS = """() => [...document.querySelectorAll('.qa-earlier li')].map(row => ({
+    question: row.querySelector('bdi').textContent,
+    acts: [...row.querySelectorAll('[data-act]')].map(at => at.dataset.act),
+    keys: [...row.querySelectorAll('[data-act]')].map(at => at.dataset.conversationId),
+    seen: row.checkVisibility(),
+}))"""
+
+
+def test_earlier_questions_are_only_text(browser: Browser, site: Site) -> None:
+    asked = site.by_way["question"]
+    batches = [asked[at : at + BATCH] for at in range(0, len(asked), BATCH)]
+    with visit(browser, site, known=[each.key for each in batches[0]]) as watched:
+        page = watched.page
+        for batch in batches:
+            keys = [each.key for each in batch]
+            page.evaluate(
+                "keys => localStorage.setItem('qa-conversations', JSON.stringify(keys))", keys
+            )
+            page.get_by_role("button", name="New conversation").click()
+            last = page.locator(f".qa-earlier [data-conversation-id='{keys[-1]}']").first
+            expect(last).to_be_attached()
+            watched.check()
+            offers = page.evaluate(OFFERS)
+            assert [each["question"] for each in reversed(offers)] == [
+                shown(each.payloads[0].text.strip()) for each in batch
+            ]
+            for offer in offers:
+                assert offer["acts"] == ["expand", "delete"]
+                assert set(offer["keys"]) <= set(keys)
+                assert offer["seen"]
+            page.locator(f".qa-earlier [data-act=expand][data-conversation-id='{keys[0]}']").click()
+            expect(page.locator(".qa-turn")).to_have_count(1)
+            heading = page.locator(".qa-turn h2").evaluate("at => at.textContent")
+            asked_for = shown(batch[0].payloads[0].text.strip())
+            assert asked_for.startswith(heading.removesuffix(" …"))
+            watched.check()
+
+
+@pytest.mark.parametrize("kind", sorted({each.kind for each in PAYLOADS}))
+def test_question_in_the_address_is_only_asked(browser: Browser, site: Site, kind: str) -> None:
+    """A link to the page carries a question and an article's id."""
+    payload = next(each for each in PAYLOADS if each.kind == kind)
+    query = f"?q={quote(payload.text)}&article={quote(payload.text)}&start=0&end=9"
+    with visit(browser, site, query=query) as watched:
+        expect(watched.page.locator("#qa-turn-1 .qa-foot, #qa-turn-1 .qa-problem")).to_be_visible(
+            timeout=WAIT
+        )
+        heading = watched.page.locator("#qa-turn-1 h2").evaluate("at => at.textContent")
+        assert heading == shown(payload.text.strip())
+
+
+# Taking away
+
+
+def test_saved_conversation_is_only_text(browser: Browser, site: Site) -> None:
+    for way in WAYS:
+        for conversation in site.by_way[way]:
+            exchanges = kept(site, conversation)
+            with visit(browser, site, conversation.key) as watched:
+                with watched.page.expect_download() as download:
+                    watched.page.get_by_role("button", name="Markdown").click()
+                text = download.value.path().read_text(encoding="utf-8")
+                assert text.count("\n## ") == len(exchanges) - 1
+                assert harmless(text, *(record for _, _, record in exchanges)) == []
+
+
+# Past the page
+
+
+def joined(site: Site, event: Record, data: list[Any], given: Record) -> str:
+    """What the server answers to an event that a program sends, whole."""
+    session = secrets.token_hex(6)
+    body = {
+        "data": data,
+        "fn_index": event["id"],
+        "session_hash": session,
+        "event_data": given,
+        "trigger_id": event["targets"][0][0],
+    }
+    base = f"{site.url}/gradio_api"
+    sent = httpx.post(f"{base}/queue/join", content=json.dumps(body), headers=JSON, timeout=30)
+    if sent.status_code != 200:
+        return f"{sent.status_code} {sent.text}"
+    lines = []
+    with httpx.stream("GET", f"{base}/queue/data?session_hash={session}", timeout=60) as stream:
+        for line in stream.iter_lines():
+            lines.append(line)
+            if "process_completed" in line or "close_stream" in line:
+                break
+    return f"{sent.status_code} " + "\n".join(lines)
+
+
+JSON = {"content-type": "application/json"}
+ODD: list[Any] = [None, True, -1, 1e308, 10**30, [], {}, [[]], {"__type__": "update", "value": 1}]
+
+
+def test_events_of_a_program_get_no_traceback(site: Site) -> None:
+    """Every event of the page, with payloads and odd things for all that it is given."""
+    events = [
+        event
+        for event in httpx.get(f"{site.url}/config").json()["dependencies"]
+        if event["targets"] and event["backend_fn"]
+    ]
+    assert len(events) > 20
+    names = "article start end turn reason liked question conversationId free shown text".split()
+    payloads: list[Any] = [each.text for each in PAYLOADS[:: 12 if not site.whole else 3]]
+    for event in events:
+        for value in [*payloads, *ODD]:
+            given = dict.fromkeys(names, value)
+            answer = joined(site, event, [value] * len(event["inputs"]), given)
+            assert_no_traceback(answer, f"{event['targets']} {str(value)[:60]!r}")
+            known = site.by_way["about"][0].key
+            data: list[Any] = [known if n == 0 else [] for n in range(len(event["inputs"]))]
+            answer = joined(site, event, data, {**given, "turn": "1", "liked": "down"})
+            assert_no_traceback(answer, f"{event['targets']} {str(value)[:60]!r}")
+
+
+def assert_no_traceback(answer: str, where: str) -> None:
+    assert not answer.startswith("5"), (where, answer[:500])
+    for word in ("Traceback", 'File \\"', ".py", "site-packages", "Error:"):
+        assert word not in answer, (where, answer[:500])

@@ -80,6 +80,7 @@ PAGES = {
     "welcome-broken": rendering.welcome(rendering.Overview(problem="It is <bad>."), [], "library"),
     "waiting": rendering.waiting(1, "Why <b>?", "Searching the articles…"),
     "failed": rendering.failed(2, "Why?", "The question is <empty>."),
+    "busy": rendering.failed(2, "Why?", "The chat is too busy.", busy=True),
     "writing": rendering.answered(1, ANSWERED, stage="Writing the answer…"),
     "answered": rendering.answered(
         1,

@@ -212,11 +212,18 @@ class Chat:
             return explain(error, reader.t)
         return ""
 
-    def alone(self, conversation: str, question: str, problem: str, reader: Reader) -> View:
+    def alone(
+        self,
+        conversation: str,
+        question: str,
+        problem: str,
+        reader: Reader,
+        busy: bool = False,
+    ) -> View:
         """A question that was not taken, behind what is kept of its conversation."""
         try:
             number = self.length(conversation, reader) + 1
-            failed = rendering.failed(number, question, problem, reader.t)
+            failed = rendering.failed(number, question, problem, reader.t, busy=busy)
             return self.view(conversation, reader, [failed])
         except Exception:  # what is kept cannot be read: the question and the problem still can
             failed = rendering.failed(1, question, problem, reader.t)

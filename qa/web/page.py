@@ -297,7 +297,7 @@ async def asked(
             yield (box, view.thread, view.panel, view.conversation, "")
             box = gr.skip()
     except FullError:
-        yield _failed(desk, conversation_id, question, reader.t("too_busy"), reader)
+        yield _failed(desk, conversation_id, question, reader.t("too_busy"), reader, True)
     except Exception as error:
         yield _failed(
             desk, conversation_id, question, conversation.explain(error, reader.t), reader
@@ -305,10 +305,15 @@ async def asked(
 
 
 def _failed(
-    desk: Desk, conversation_id: str, question: str, problem: str, reader: Reader
+    desk: Desk,
+    conversation_id: str,
+    question: str,
+    problem: str,
+    reader: Reader,
+    busy: bool = False,
 ) -> tuple[Any, ...]:
     """The question goes back into its box, and the thread says why."""
-    view = desk.chat.alone(conversation_id, question, problem, reader)
+    view = desk.chat.alone(conversation_id, question, problem, reader, busy)
     return (question, view.thread, view.panel, view.conversation, "")
 
 

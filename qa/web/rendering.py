@@ -143,8 +143,12 @@ def waiting(number: int, question: str, stage: str, t: Words = ENGLISH) -> str:
     return _turn(t, number=number, question=_cut(question, QUESTION), stage=stage)
 
 
-def failed(number: int, question: str, message: str, t: Words = ENGLISH) -> str:
-    return _turn(t, number=number, question=_cut(question, QUESTION), problem=message, done=True)
+def failed(
+    number: int, question: str, message: str, t: Words = ENGLISH, *, busy: bool = False
+) -> str:
+    """A question without an answer, and why; ``busy``: it was not taken, and can be asked again."""
+    shown = {"question": _cut(question, QUESTION), "problem": message, "busy": busy}
+    return _turn(t, number=number, done=True, **shown)
 
 
 def answered(
@@ -187,7 +191,7 @@ def answered(
 _NOTHING: dict[str, Any] = {
     **dict.fromkeys("understood problem stage scope seconds markdown direction".split(), ""),
     **dict.fromkeys("sentences disputes notes steps relax".split(), ()),
-    **dict.fromkeys("abstained stopped done".split(), False),
+    **dict.fromkeys("abstained stopped done busy".split(), False),
     **{"count": 0, "rating": Rating(), "reasons": REASONS},
 }
 

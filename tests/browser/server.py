@@ -64,6 +64,7 @@ class Chat:
     """A running app: its address, and every line that it wrote to stderr so far."""
 
     def __init__(self, library: Path, **more: str) -> None:
+        self.library = library
         settings = {"QA_LIBRARY": str(library), "QA_PORT": "0", **more}
         self._process = subprocess.Popen(
             [sys.executable, str(APP)],
