@@ -326,8 +326,11 @@ def places_of(hit: Hit, number: int) -> list[Place]:
         elif unit.kind != "scrap":
             kind = "item" if unit.kind == "prose" and _ITEM.match(text) else unit.kind
             order = index / max(len(units) - 1, 1)
-            found.append(Place(hit, number, *span, kind, order, heading, previous))
-            first_row = kind == "table" and not (found[-1].before.startswith("|"))
+            place = Place(hit, number, *span, kind, order, heading, previous)
+            first_row = kind == "table" and not place.before.startswith("|")
+            following = units[index + 1 : index + 2]
+            if not (first_row and following and following[0].kind == "table"):
+                found.append(place)  # the names of columns say nothing by themselves
             if kind == "prose" or first_row:
                 previous = span
     return found

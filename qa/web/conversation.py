@@ -76,6 +76,9 @@ class Running:
 
     def __init__(self) -> None:
         self._runs: dict[str, Run] = {}
+        self._waiting: dict[
+            str, bool
+        ] = {}  # conversations in line, and whether each still wants to
         self._guard = threading.Lock()
 
     def begin(self, conversation: str) -> Run:
@@ -92,8 +95,25 @@ class Running:
     def stop(self, conversation: str) -> None:
         with self._guard:
             run = self._runs.get(conversation)
+            if conversation in self._waiting:
+                self._waiting[conversation] = False
         if run:
             run.stop.set()
+
+    def wait(self, conversation: str) -> None:
+        """Notes that a question of it stands in line."""
+        with self._guard:
+            self._waiting[conversation] = True
+
+    def waits(self, conversation: str) -> bool:
+        """Whether it has not been stopped since; without a note it has not."""
+        with self._guard:
+            return self._waiting.get(conversation, True)
+
+    def enter(self, conversation: str) -> None:
+        """Takes the note away."""
+        with self._guard:
+            self._waiting.pop(conversation, None)
 
     def is_newest(self, conversation: str, run: Run) -> bool:
         with self._guard:
@@ -258,9 +278,17 @@ class Chat:
             comment = before.comment if before and before.liked == liked else ""
         self.kept.rate(conversation, number, liked, reason, comment, owner=reader.name)
 
-    def view(self, conversation: str, reader: Reader, more: Sequence[str] = ()) -> View:
-        """A conversation as it is kept, and further turns that are not."""
+    def view(
+        self,
+        conversation: str,
+        reader: Reader,
+        more: Sequence[str] = (),
+        before: int | None = None,
+    ) -> View:
+        """A conversation as it is kept, and further turns that are not; only the questions
+        ``before`` this number where there is one."""
         exchanges = self.kept.exchanges(conversation, owner=reader.name)
+        exchanges = exchanges if before is None else exchanges[: before - 1]
         shown = [self._shown(kept, reader.t.code) for kept in exchanges]
         return _view(conversation, [*shown, *map(Shown, more)], reader.t)
 

@@ -9,11 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
-TELL = 1.0  # seconds between two looks at how far the line has moved
+TELL = 0.5  # seconds between two looks at how far the line has moved
 
 
 class FullError(Exception):
     """So many wait that one more would wait for too long."""
+
+
+class LeftError(Exception):
+    """Who waited does not want to any more."""
+
+
+def _always() -> bool:
+    return True
 
 
 class Line:
@@ -36,14 +44,18 @@ class Line:
         return self._free > 0 and not self._waiting
 
     async def run(
-        self, work: Callable[[], Iterator[T]], waiting: Callable[[int], T]
+        self,
+        work: Callable[[], Iterator[T]],
+        waiting: Callable[[int], T],
+        wanted: Callable[[], bool] = _always,
     ) -> AsyncIterator[T]:
         """What ``work`` yields, once it has a place; until then ``waiting`` of its position.
 
-        Positions count from 1. Raises FullError at once where the line is full. Whoever
-        leaves, leaves the line or the place to the next; the work is then closed.
+        Positions count from 1. Raises FullError at once where the line is full, and LeftError where
+        it is not ``wanted`` any more while it waits. Whoever leaves, leaves the line or the place
+        to the next; the work is then closed.
         """
-        async for position in self._enter():
+        async for position in self._enter(wanted):
             yield waiting(position)
         try:
             async for update in self._updates(work()):
@@ -51,7 +63,7 @@ class Line:
         finally:
             self._leave()
 
-    async def _enter(self) -> AsyncIterator[int]:
+    async def _enter(self, wanted: Callable[[], bool]) -> AsyncIterator[int]:
         if self._free and not self._waiting:
             self._free -= 1
             return
@@ -62,6 +74,8 @@ class Line:
         try:
             told = 0
             while not turn.is_set():
+                if not wanted():
+                    raise LeftError
                 position = self._waiting.index(turn) + 1
                 if position != told:
                     told = position

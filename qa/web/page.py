@@ -16,10 +16,10 @@ import gradio as gr
 
 from qa.errors import InputError, LibraryError
 from qa.library import Library
-from qa.web import conversation, exporting, hosting, languages, rendering, shelf
+from qa.web import conversation, exporting, hosting, keeping, languages, rendering, shelf
 from qa.web.conversation import Chat, Reader, View
 from qa.web.languages import CODES, Words, words
-from qa.web.line import FullError, Line
+from qa.web.line import FullError, LeftError, Line
 
 TITLE = "Ask the articles"
 PAGED = 50  # articles of the list shown at first, and more each time
@@ -282,26 +282,31 @@ async def asked(
         )
         return
 
+    kept = conversation_id if keeping.valid(conversation_id) else keeping.new_conversation()
+    running = desk.chat.running
+
     def waiting(position: int) -> View:
-        line = reader.t("busy", position=position)
-        number = desk.chat.length(conversation_id, reader) + 1
-        turn = f"{rendering.waiting(at or number, question, line, reader.t)}"
-        return desk.chat.view(conversation_id, reader, [turn])
+        running.wait(kept)
+        line, number = reader.t("busy", position=position), at or desk.chat.length(kept, reader) + 1
+        turn = rendering.waiting(number, question, line, reader.t)
+        return desk.chat.view(kept, reader, [turn], before=number)
 
     def work() -> Iterator[View]:
-        return desk.chat.ask(conversation_id, question, filters, reader, at)
+        return desk.chat.ask(kept, question, filters, reader, at)
 
     box: Any = ""
     try:
-        async for view in desk.line.run(work, waiting):
+        async for view in desk.line.run(work, waiting, lambda: running.waits(kept)):
             yield (box, view.thread, view.panel, view.conversation, "")
             box = gr.skip()
     except FullError:
         yield _failed(desk, conversation_id, question, reader.t("too_busy"), reader, True)
+    except LeftError:
+        yield _failed(desk, kept, question, reader.t("left"), reader)
     except Exception as error:
-        yield _failed(
-            desk, conversation_id, question, conversation.explain(error, reader.t), reader
-        )
+        yield _failed(desk, kept, question, conversation.explain(error, reader.t), reader)
+    finally:
+        running.enter(kept)
 
 
 def _failed(
