@@ -208,6 +208,7 @@ class Library:
         """
         with store.storage_errors(self.path):
             found = self._store.catalog.suggestions(article_ids, SUGGESTIONS_TRIED * most)
+        found.sort(key=lambda each: each[1].question.startswith("Who is "))  # the least telling
         return list(islice(self._answerable(found, set(but)), most))
 
     def publishers(self) -> list[str]:

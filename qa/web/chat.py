@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
@@ -32,6 +33,7 @@ HEAD = (
     '<script src="/static-qa/chat.js" defer></script>'
 )
 SPACE = "https://huggingface.co"  # shows its Spaces in a frame
+WARMING = 5.0  # seconds that stopping waits for what the start has begun
 LONGEST = 100  # questions that wait in line; more are told that it is too busy
 ENDPOINT_PLACES = 8  # questions answered at once where a language model elsewhere does the work
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
@@ -47,7 +49,10 @@ def build(library: Library, framed_by: str = "") -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with closing(chat), closing(line):
+            warming = threading.Thread(target=chat.warm, name="qa-warm", daemon=True)
+            warming.start()
             yield
+            warming.join(WARMING)
 
     app = FastAPI(title=TITLE, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders, given=headers(framed_by))

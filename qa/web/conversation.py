@@ -7,7 +7,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from queue import Empty, SimpleQueue
@@ -28,6 +29,7 @@ EXAMPLES = 4
 FOLLOWING = 3
 RELATED = 6  # articles found for a question that suggested ones are about
 REMEMBERED = 500  # exchanges whose HTML is held in memory, over all conversations
+PATIENCE = 3.0  # seconds that an empty page waits for its first examples
 STOPPING = 2.0  # seconds in which a question that is stopped keeps what is there
 WAKE = 0.05  # seconds after which one who waits looks whether to stop
 PUMPS = 32  # threads that wait for answers, among them those of answers that were stopped
@@ -135,7 +137,7 @@ class Chat:
         self.running = Running()
         self._html: dict[Any, Shown] = {}
         self._guard = threading.Lock()
-        self._examples: tuple[int, list[str]] = (-1, [])
+        self._examples: tuple[int, Future[list[str]], list[str]] = (-1, Future(), [])
         self._pumps = ThreadPoolExecutor(PUMPS, "qa-pump")
 
     def close(self) -> None:
@@ -360,12 +362,26 @@ class Chat:
         record = exchanges[-1].record
         return self.library.questions(record.get("found", []), most=FOLLOWING, but=asked)
 
+    def warm(self) -> None:
+        """Makes the first examples, so that the first reader need not wait for them."""
+        with suppress(Exception):  # there may be no library yet, or none that can be read
+            self.examples()
+
     def examples(self) -> list[str]:
-        """Questions to begin with, made anew where articles have come or gone."""
+        """Questions to begin with. Where articles have come or gone they are made anew meanwhile,
+        and those from before are given; the very first ones are waited for, for a moment."""
         generation = self.library.generation
-        if self._examples[0] != generation:
-            self._examples = (generation, self.library.questions(most=EXAMPLES))
-        return self._examples[1]
+        with self._guard:
+            if self._examples[0] != generation:
+                past = self._examples[1]
+                before = past.result() if past.done() and not past.exception() else []
+                making = self._pumps.submit(self.library.questions, most=EXAMPLES)
+                self._examples = (generation, making, before)
+            _, making, before = self._examples
+        try:
+            return making.result(timeout=0 if before else PATIENCE)
+        except TimeoutError:
+            return before
 
     def earlier(self, ids: Sequence[str], reader: Reader) -> list[rendering.Earlier]:
         known = self.kept.listed([key for key in ids if keeping.valid(key)], owner=reader.name)

@@ -30,6 +30,7 @@
     const panel = openGroup(card.closest(".qa-group"), cite);
     mark(card, "qa-active");
     mark(cite, "qa-current");
+    root.classList.add("qa-no-tips"); // the words stand in the card now
     const words = card.querySelector("mark") || card;
     const below = words.getBoundingClientRect().top - panel.getBoundingClientRect().top;
     card.focus({ preventScroll: true });
