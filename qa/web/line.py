@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -55,15 +56,18 @@ class Line:
         it is not ``wanted`` any more while it waits. Whoever leaves, leaves the line or the place
         to the next; the work is then closed.
         """
-        async for position in self._enter(wanted):
-            yield waiting(position)
+        # Closed by hand: left to itself, a generator within another is closed at any time later.
+        async with aclosing(self._enter(wanted)) as positions:
+            async for position in positions:
+                yield waiting(position)
         try:
-            async for update in self._updates(work()):
-                yield update
+            async with aclosing(self._updates(work())) as updates:
+                async for update in updates:
+                    yield update
         finally:
             self._leave()
 
-    async def _enter(self, wanted: Callable[[], bool]) -> AsyncIterator[int]:
+    async def _enter(self, wanted: Callable[[], bool]) -> AsyncGenerator[int]:
         if self._free and not self._waiting:
             self._free -= 1
             return
@@ -80,10 +84,9 @@ class Line:
                 if position != told:
                     told = position
                     yield position
-                try:
-                    await asyncio.wait_for(turn.wait(), TELL)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):  # wait_for() of Python 3.11 can swallow a cancellation
+                    async with asyncio.timeout(TELL):
+                        await turn.wait()
         except BaseException:
             if turn.is_set():  # the place came as it left
                 self._leave()
@@ -97,7 +100,7 @@ class Line:
         else:
             self._free += 1
 
-    async def _updates(self, source: Iterator[T]) -> AsyncIterator[T]:
+    async def _updates(self, source: Iterator[T]) -> AsyncGenerator[T]:
         loop, end = asyncio.get_running_loop(), object()
         step = None
         try:

@@ -40,6 +40,7 @@
   function goBack() {
     if (returnTo && returnTo.isConnected) returnTo.focus();
     returnTo = null;
+    root.classList.add("qa-no-tips"); // its words have just been read
   }
 
   function closeSources() {
