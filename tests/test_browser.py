@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -28,6 +27,7 @@ from browser.visits import (
     no_wider_than_the_screen,
     photograph,
     question_box,
+    reload,
     visit,
     wait_in_view,
     words_in,
@@ -158,8 +158,13 @@ def test_words_behind_a_number_are_shown_and_put_away(page: Page, stored: Librar
     page.mouse.move(1, 1)
     cite.hover()
     expect(tip).to_be_visible()
+    cite.click()
     page.mouse.move(1, 1)
-    expect(tip).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(cite).to_be_focused()
+    expect(tip).to_be_hidden()  # or it would hide the buttons below it
+    page.mouse.move(1, 1)
+    question_box(page).focus()
     tab_to(page, ".qa-cite", back=True)
     expect(tip).to_be_visible()
     page.keyboard.press("Escape")
@@ -202,7 +207,7 @@ def test_keyboard_alone_asks_reads_and_returns(page: Page) -> None:
     expect(question_box(page)).to_have_value("/")
 
 
-@on("wide-light", "phone-light")
+@on("phone-light")
 def test_older_citation_opens_its_own_sources(page: Page) -> None:
     ask(page, WHEN)
     ask(page, WHO, 2)
@@ -213,7 +218,7 @@ def test_older_citation_opens_its_own_sources(page: Page) -> None:
     ask(page, ABSENT, 3)
     expect(page.locator("#qa-turn-3 .qa-abstained")).to_have_text("The articles do not say.")
     expect(page.locator("#qa-turn-3 .qa-cite")).to_have_count(0)
-    button(page, "Nearest passages: 4").click()
+    page.get_by_role("button", name="Nearest passages:").click()
     expect(page.locator("#qa-sources-3")).to_be_visible()
     expect(page.locator("#qa-sources-1")).to_be_hidden()
     photograph(page, "abstention")
@@ -248,7 +253,7 @@ def test_error_leaves_the_input_usable(page: Page) -> None:
     expect(page.locator("#qa-turn-2")).to_contain_text("reopened on 4 March 2031")
 
 
-@on("wide-dark", "phone-dark")
+@on("wide-dark")
 def test_example_asks_itself_and_a_new_conversation_forgets(page: Page) -> None:
     example = page.locator(".qa-example").first
     question = example.inner_text()
@@ -264,7 +269,7 @@ def test_example_asks_itself_and_a_new_conversation_forgets(page: Page) -> None:
 def test_page_follows_the_colours_of_the_system(page: Page, scheme: str, dark: bool) -> None:
     brightness = "Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])"
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    page.reload()
+    reload(page)
     expect(page.locator(".qa-welcome")).to_be_visible(timeout=WAIT)
     page.wait_for_function(f"({brightness} < 128) === {str(dark).lower()}")
 
@@ -313,8 +318,8 @@ def test_question_is_changed_asked_again_and_taken_back(page: Page) -> None:
 
 def test_conversation_outlives_a_reload_and_can_be_gone_back_to(page: Page) -> None:
     ask(page, WHEN)
-    shown = page.locator("#qa-turn-1 .qa-answer").inner_text()
-    page.reload()
+    shown = words_in(page, "#qa-turn-1 .qa-answer")
+    reload(page)
     expect(page.locator("#qa-turn-1 .qa-answer")).to_have_text(shown, timeout=WAIT)
     ask(page, "How much did it cost?", 2)
     button(page, "New conversation").click()
@@ -339,7 +344,7 @@ def test_conversation_outlives_a_reload_and_can_be_gone_back_to(page: Page) -> N
     page.get_by_label(f"Forget this conversation: {WHEN}").click()
     expect(earlier).to_have_count(1)
     expect(earlier).to_contain_text(WHO)
-    page.reload()
+    reload(page)
     expect(earlier).to_have_count(1, timeout=WAIT)
 
 
@@ -363,7 +368,7 @@ def test_thumbs_reasons_and_comments_are_kept(page: Page) -> None:
     button(turn, "Send").click()
     expect(turn).to_contain_text("Thank you.")
     photograph(page, "feedback")
-    page.reload()
+    reload(page)
     expect(reason).to_have_attribute("aria-pressed", "true", timeout=WAIT)
     expect(bad).to_have_attribute("aria-pressed", "true")
     expect(comment).to_have_value("The cost is missing.")
@@ -426,7 +431,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 @on("wide-light", "phone-light")
 def test_filters_restrict_and_say_which_to_relax(page: Page) -> None:
-    button(page, "Filters ▼").or_(page.locator("#qa-filters > button")).first.click()
+    page.locator("#qa-filters > button").click()
     choose(page, "Publishers", "Check Gazette")
     photograph(page, "filters")
     assert no_wider_than_the_screen(page)
@@ -438,8 +443,8 @@ def test_filters_restrict_and_say_which_to_relax(page: Page) -> None:
     ask(page, WHEN, 2)
     relax = page.locator("#qa-turn-2 .qa-relax")
     expect(relax).to_contain_text("No article passes these filters.")
-    expect(relax).to_contain_text("Without the dates: 1")
-    expect(relax).not_to_contain_text("Without the publisher")
+    expect(relax).to_contain_text("Articles without the dates: 1")
+    expect(relax).not_to_contain_text("without the choice of publishers")
     photograph(page, "filtered-empty")
     button(page, "Ask without filters").click()
     expect(page.locator("#qa-turn-2 .qa-answer")).to_contain_text("4 March 2031", timeout=WAIT)
@@ -458,7 +463,7 @@ def test_filters_restrict_and_say_which_to_relax(page: Page) -> None:
     expect(question_box(page)).to_have_value(WHO)
 
 
-@on("wide-dark", "phone-dark")
+@on("phone-dark")
 def test_one_article_is_chosen_in_the_filters_and_from_the_reader(page: Page) -> None:
     page.locator("#qa-filters > button").click()
     choose(page, "Only these articles", MERROW.title)
@@ -490,7 +495,7 @@ def test_link_with_a_question_asks_it(context: BrowserContext, chat: Chat, scree
     with visit(context, chat.url, screen, query) as page:
         expect(page.locator("#qa-turn-1 .qa-answer")).to_contain_text("4 March 2031", timeout=WAIT)
         assert page.url == chat.url + "/", "a reload is not to ask again"
-        page.reload()
+        reload(page)
         expect(page.locator(".qa-turn")).to_have_count(1, timeout=WAIT)
 
 
@@ -522,7 +527,7 @@ def test_link_to_words_leads_a_stranger_to_them(
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("article=merrow&start=2000&end=2039", ""),
+        ("article=merrow&start=200&end=239", MERROW.text[200:239]),
         ("article=merrow&start=999999&end=9999999", None),
         ("article=merrow&start=40&end=4", None),
         ("article=merrow&start=-4&end=x", None),
@@ -537,7 +542,7 @@ def test_link_with_strange_places_opens_the_article(
             expect(page.locator("#qa-reader-title")).to_be_focused()
             assert page.locator("#qa-words").count() == 0
         else:
-            assert words_in(page, "#qa-words") == MERROW.text[2000:2039].ljust(1)
+            assert words_in(page, "#qa-words") == words
         assert words_in(page, ".qa-whole") == MERROW.text
 
 
@@ -610,12 +615,16 @@ def test_nothing_is_wider_than_the_smallest_screen(
         page.locator(".qa-list [data-act=click]").first.click()
         expect(page.locator(".qa-confirm")).to_be_visible()
         assert no_wider_than_the_screen(page)
+        title = page.locator(".qa-list li", has=page.locator(".qa-confirm")).locator(".qa-title")
+        box = title.bounding_box()
+        assert box
+        assert box["width"] > 120, "the title is not squeezed by what is asked beside it"
         photograph(page, f"smallest-articles-{language}")
         page.locator(".qa-confirm [data-act=clear]").click()
         expect(page.locator(".qa-confirm")).to_have_count(0)
 
 
-# Articles, in an app of their own; at last its library is damaged
+# Articles, in an app of their own
 
 LYNX = (
     "The lynx of Ostrava Park\n\nThe lynx of Ostrava Park was named Bertil by 312 schoolchildren "
@@ -668,29 +677,9 @@ def test_files_are_added_asked_about_and_deleted(
         ask(page, "How high is the wheel at Lund Quay?", 2)
         expect(page.locator("#qa-source-2-1")).to_contain_text("3 February 2032")
 
-        button(page, "Articles").click()
-        page.get_by_label("Find an article").fill("lynx")
-        rows = page.locator(".qa-list > li")
-        expect(rows).to_have_count(1)
-        expect(rows).to_contain_text("lynx", ignore_case=True)
-        delete_first(page)
-        button(page, "Keep it").click()
-        expect(page.locator(".qa-confirm")).to_have_count(0)
-        expect(rows).to_have_count(1)
-        delete_first(page)
-        photograph(page, "delete")
-        button(page.locator(".qa-confirm"), "Delete").click()
-        expect(page.locator(".qa-uploads")).to_contain_text("Deleted:", timeout=WAIT)
-        expect(page.locator(".qa-list")).to_contain_text("No article has this")
-        expect(page.locator(".qa-header")).to_contain_text("5 articles")
-        page.get_by_label("Find an article").fill("lund quay")
-        expect(rows).to_contain_text("The wheel at Lund Quay")
-        delete_first(page)
-        button(page.locator(".qa-confirm"), "Delete").click()
-        expect(page.locator(".qa-header")).to_contain_text("4 articles", timeout=WAIT)
-
+        _find_and_delete(page)
         button(page, "Chat").click()
-        page.reload()
+        reload(page)
         page.locator(CITE).first.click(timeout=WAIT)
         gone = page.locator("#qa-source-1-1")
         expect(gone.locator(".qa-caution")).to_contain_text("no longer in the library")
@@ -702,29 +691,60 @@ def test_files_are_added_asked_about_and_deleted(
         expect(page.locator("#qa-turn-3 .qa-abstained")).to_be_visible()
 
 
+def _find_and_delete(page: Page) -> None:
+    """The two articles, each found in the list, the first one kept before."""
+    button(page, "Articles").click()
+    page.get_by_label("Find an article").fill("lynx")
+    rows = page.locator(".qa-list > li")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("lynx", ignore_case=True)
+    delete_first(page)
+    button(page, "Keep it").click()
+    expect(page.locator(".qa-confirm")).to_have_count(0)
+    expect(rows).to_have_count(1)
+    delete_first(page)
+    photograph(page, "delete")
+    button(page.locator(".qa-confirm"), "Delete").click()
+    expect(page.locator(".qa-uploads")).to_contain_text("Deleted:", timeout=WAIT)
+    expect(page.locator(".qa-list")).to_contain_text("No article has this")
+    expect(page.locator(".qa-header")).to_contain_text("5 articles")
+    page.get_by_label("Find an article").fill("lund quay")
+    expect(rows).to_contain_text("The wheel at Lund Quay")
+    delete_first(page)
+    button(page.locator(".qa-confirm"), "Delete").click()
+    expect(page.locator(".qa-header")).to_contain_text("4 articles", timeout=WAIT)
+
+
 def delete_first(page: Page) -> None:
     page.locator(".qa-list [data-act=click]").first.click()
     expect(page.locator(".qa-confirm")).to_contain_text("for good?")
 
 
 def test_damaged_library_is_a_line_and_the_input_stays_usable(
-    context: BrowserContext, shelf: Chat, screen: Screen
+    context: BrowserContext, screen: Screen, tmp_path: Path
 ) -> None:
-    """The last of those that use this app."""
-    with visit(context, shelf.url, screen) as page:
-        ask(page, WHEN)
-        (shelf.library / "catalog.db").write_bytes(b"not a database" * 1000)
-        for name in ("catalog.db-wal", "catalog.db-shm"):
-            (shelf.library / name).unlink(missing_ok=True)
-        for number, question in ((2, WHO), (3, "How much did the work cost?")):
-            ask(page, question, number)
-            problem = page.locator(f"#qa-turn-{number} .qa-problem")
-            expect(problem).to_be_visible()
-            expect(problem).not_to_contain_text("Traceback")
-            expect(problem).to_have_text(re.compile("qa doctor|qa rebuild|error [0-9a-f]{8}|backup"))
-        photograph(page, "damaged")
-        assert "Traceback" not in page.content()
-        expect(question_box(page)).to_be_editable()
+    library = make_library(tmp_path)
+    own = Chat(library)
+    try:
+        with visit(context, own.url, screen) as page:
+            (library / "catalog.db").write_bytes(b"not a database" * 1000)
+            for name in ("catalog.db-wal", "catalog.db-shm"):
+                (library / name).unlink(missing_ok=True)
+            for number, question in enumerate((WHEN, WHO), start=1):
+                ask(page, question, number)
+                problem = page.locator(f"#qa-turn-{number} .qa-problem")
+                expect(problem).to_be_visible()
+                expect(problem).to_have_text(re.compile("qa doctor|error [0-9a-f]{8}|backup"))
+                assert "Traceback" not in page.content()
+            photograph(page, "damaged")
+            button(page, "Articles").click()
+            page.get_by_label("Find an article").fill("harbour")
+            expect(page.locator(".qa-notice")).to_be_visible()
+            photograph(page, "notice")
+            button(page, "Chat").click()
+            expect(question_box(page)).to_be_editable()
+    finally:
+        assert own.stop() == 0
 
 
 # An answer while it is being written, by a language model that says what the test dictates
@@ -745,16 +765,23 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Chat, Di
 
 
 def start(page: Page, dictation: Dictation, question: str, number: int = 1) -> Locator:
-    """Asks; returns the turn once the model is waited for."""
+    """Asks; returns the turn once the model is waited for.
+
+    A question that follows another is first put to the model to be understood.
+    """
     calls = dictation.calls
     turn = begin(page, question, number)
     dictation.wait_for_call(calls + 1)
+    if number > 1:
+        dictation.say(question, end=True)
+        dictation.wait_for_call(calls + 2)
     expect(turn).to_have_class(re.compile("qa-working"))
     return turn
 
 
-@on("wide-light", "phone-dark")
-@pytest.mark.parametrize("way", ["button", "Escape"])
+@pytest.mark.parametrize(
+    ("screen", "way"), [(SCREENS["wide-light"], "button"), (SCREENS["phone-dark"], "Escape")]
+)
 def test_answer_streams_and_is_stopped_with_what_is_there(
     context: BrowserContext, written: tuple[Chat, Dictation], screen: Screen, way: str
 ) -> None:
@@ -777,7 +804,7 @@ def test_answer_streams_and_is_stopped_with_what_is_there(
         expect(turn.locator(".qa-answer")).to_contain_text("4 March 2031")
         photograph(page, "stopped")
         dictation.end()
-        page.reload()
+        reload(page)
         expect(turn.locator(".qa-stopped")).to_be_visible(timeout=WAIT)
         expect(turn.locator(".qa-answer")).to_contain_text("4 March 2031")
         turn.locator(".qa-cite").click()
@@ -803,6 +830,26 @@ def test_second_question_stops_the_first_and_is_answered(
         expect(question_box(page)).to_have_value("")
 
 
+def test_new_conversation_is_not_disturbed_by_what_still_streams(
+    context: BrowserContext, written: tuple[Chat, Dictation], screen: Screen
+) -> None:
+    chat, dictation = written
+    with visit(context, chat.url, screen) as page:
+        turn = start(page, dictation, WHEN)
+        dictation.say(REOPENED)
+        dictation.say("The work cost")
+        expect(turn.locator(".qa-answer")).to_contain_text("4 March 2031")
+        button(page, "New conversation").click()
+        expect(page.locator(".qa-welcome")).to_be_visible()
+        dictation.say(" 4.2 million crowns. [{key1}]", end=True)
+        # What an answer brings to the page comes within a fifth of a second of its end.
+        page.wait_for_timeout(1500)
+        expect(page.locator(".qa-welcome")).to_be_visible()
+        expect(page.locator(".qa-turn")).to_have_count(0)
+        reload(page)
+        expect(page.locator(".qa-earlier li")).to_contain_text(WHEN)
+
+
 def test_what_is_typed_while_an_answer_streams_stays(
     context: BrowserContext, written: tuple[Chat, Dictation], screen: Screen
 ) -> None:
@@ -810,7 +857,8 @@ def test_what_is_typed_while_an_answer_streams_stays(
     with visit(context, chat.url, screen) as page:
         turn = start(page, dictation, WHEN)
         question_box(page).fill("What did it")
-        dictation.say(REOPENED + "The")
+        dictation.say(REOPENED)
+        dictation.say("The work cost")
         expect(turn.locator(".qa-answer")).to_contain_text("4 March 2031")
         expect(question_box(page)).to_have_value("What did it")
         question_box(page).fill("What did it cost?")
@@ -820,7 +868,7 @@ def test_what_is_typed_while_an_answer_streams_stays(
         expect(question_box(page)).to_have_value("What did it cost?")
 
 
-@on("wide-light", "phone-light")
+@on("phone-light")
 def test_all_words_that_a_turn_cites_are_marked_in_the_article(
     context: BrowserContext, written: tuple[Chat, Dictation], screen: Screen
 ) -> None:

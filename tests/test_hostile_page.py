@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +21,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 from browser.server import Chat as App
+from browser.visits import CHROMIUM, MISSING, WAIT, WIDE, browsing
 from gradio_client import Client
+from gradio_client.exceptions import AppError
 from llama_index.core.llms import (
     CompletionResponse,
     CompletionResponseGen,
@@ -28,9 +31,8 @@ from llama_index.core.llms import (
     LLMMetadata,
 )
 from markdown_it import MarkdownIt
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 from scripted_endpoint import SOURCE_KEY
-from test_browser import CHROMIUM, FLAGS, WIDE
 
 from qa.contract import Record
 from qa.errors import InputError
@@ -45,14 +47,11 @@ AUDIT = (HERE / "browser" / "audit.js").read_text(encoding="utf-8")
 READ = (HERE / "browser" / "reading.js").read_text(encoding="utf-8")
 WHEN = "How many bricks did the kiln of Orbel Lane fire in 1931?"
 FIRED = "The kiln of Orbel Lane fired 12,000 bricks in 1931."
-LENGTH = 20  # exchanges of a conversation
+LENGTH = 21  # exchanges of a conversation
 DAYS = {"2031-03-04": "4 March 2031", "2031-03-05": "5 March 2031"}
 BATCH = 8  # earlier conversations that the page offers
-WAIT = 30_000
 
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists(), reason="needs Debian's Chromium: apt-get install -y chromium"
-)
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=MISSING)
 
 
 class Payload(NamedTuple):
@@ -67,9 +66,10 @@ def read_payloads() -> list[Payload]:
 
 
 PAYLOADS = read_payloads()
-WAYS = ("about", "text", "answer", "verbatim")
+READ_WAYS = ("about", "text", "answer", "verbatim")
+WAYS = (*READ_WAYS, "question")
 # Everything that our templates make, and nothing else; the harmless page has all of it, too.
-MAY_BE_THERE = {
+MAY_BE_THERE: dict[str, Any] = {
     "areas": (
         "qa-head qa-notice qa-conversation qa-following qa-sources qa-changing-note qa-uploads "
         "qa-article-list qa-reader-pane"
@@ -167,12 +167,17 @@ def shown(text: str) -> str:
     return plain(text).replace("\x00", "\ufffd")
 
 
+def told(text: str) -> str:
+    """As it is compared within a line, where isolates are ended and there are no paragraphs."""
+    return re.sub("[\r\x1c-\x1e\x85\u2029]", " ", shown(text)).replace("\u2069", "")
+
+
 def about(payload: Payload) -> Article:
     """An article with the payload in all that is told about it."""
     text = plain(payload.text)
     bare = "".join(text.split())
     url = text if payload.kind == "link" else f"https://evil.invalid/?{bare}"
-    facts = {"publisher": text, "author": text, "url": url}
+    facts: dict[str, Any] = {"publisher": text, "author": text, "url": url}
     return Article(
         f"about-{payload.id}", text, f"{FIRED} It was shut.", published="2031-03-05", **facts
     )
@@ -243,8 +248,8 @@ def site(
     whole: bool = request.param
     path = tmp_path_factory.mktemp("hostile") / "library"
     some = {way: share(way, whole) for way in WAYS}
-    told = dict.fromkeys(payload for way in WAYS[1:] for payload in some[way])
-    articles = [*map(about, some["about"]), *map(words, told)]
+    in_words = dict.fromkeys(payload for way in READ_WAYS[1:] for payload in some[way])
+    articles = [*map(about, some["about"]), *map(words, in_words)]
     echo, verbatim = Echo(), Verbatim()
     with ExitStack() as stack:
         library = stack.enter_context(Library(Settings(library=path)))
@@ -262,7 +267,7 @@ def site(
             "text": converse(plain_chat, some["text"], kiln, "text"),
             "answer": converse(llm_chat, some["answer"], kiln, "text", echo.say),
             "verbatim": converse(own_chat, some["verbatim"], kiln, "text", verbatim.say),
-            "question": converse(plain_chat, PAYLOADS, itself, length=1),
+            "question": converse(plain_chat, some["question"], itself, length=1),
         }
         app = App(path)
         stack.callback(app.close)
@@ -293,10 +298,14 @@ def kept(site: Site, conversation: Conversation) -> list[tuple[Payload, Kept, Re
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with browsing() as opened:
         yield opened
-        opened.close()
+
+
+# What the page's policy stops is no request: it is remembered for the audit.
+WATCH = """window.__blocked = [];
+addEventListener('securitypolicyviolation', event =>
+    window.__blocked.push(`${event.violatedDirective} ${event.blockedURI}`));"""
 
 
 class Watched:
@@ -345,12 +354,10 @@ def visit(
             sessionStorage.setItem('qa-conversation', conversation);
             localStorage.setItem('qa-conversations', known);
         }}
-        window.__blocked = [];
-        addEventListener('securitypolicyviolation', event =>
-            window.__blocked.push(`${{event.violatedDirective}} ${{event.blockedURI}}`));
     }})()"""
     with browser.new_context(viewport=WIDE, reduced_motion="reduce") as context:
         context.add_init_script(script)
+        context.add_init_script(WATCH)
         watched = Watched(context.new_page(), site.url)
         watched.page.goto(site.url + query)
         expect(watched.page.locator(".qa-turn, .qa-welcome").first).to_be_visible(timeout=WAIT)
@@ -362,6 +369,8 @@ def visit(
 def test_there_are_enough_payloads() -> None:
     assert len(PAYLOADS) >= 120
     assert len({each.id for each in PAYLOADS}) == len(PAYLOADS)
+    kinds = {each.kind for each in PAYLOADS}
+    assert all({each.kind for each in share(way, whole=False)} == kinds for way in WAYS)
     addresses = [re.findall(r"https?://([\w.@-]+)", each.text) for each in PAYLOADS]
     assert {host for found in addresses for host in found} <= {
         "evil.invalid",
@@ -369,35 +378,38 @@ def test_there_are_enough_payloads() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("put", "told"),
-    [
-        ("<img src=x onerror=window.__hit=1>", "a script ran"),
-        ("<p style='color:red'>x</p>", "attribute style"),
-        ("<form></form>", "in the page"),
-        ("<div style='position:fixed;inset:0;z-index:99999'>x</div>", "attribute style"),
-        ("<mark id=qa-words></mark><mark id=qa-words></mark>", "twice qa-words"),
-        ("<a class=qa-cite ping=http://evil.invalid/>x</a>", "attribute ping"),
-        ("<b>x</b>", "element <b"),
-        ("<style>@import 'http://evil.invalid/s.css'</style>", "element <style"),
-    ],
-)
-def test_what_is_not_ours_would_be_seen(browser: Browser, site: Site, put: str, told: str) -> None:
+PUT = [
+    ("<p style='color:red'>x</p>", "attribute style"),
+    ("<form></form>", "in the page"),
+    ("<div style='position:fixed;inset:0;z-index:99999'>x</div>", "attribute style"),
+    ("<mark id=qa-words></mark><mark id=qa-words></mark>", "twice qa-words"),
+    ("<a class=qa-cite ping=http://evil.invalid/>x</a>", "attribute ping"),
+    ("<b>x</b>", "element <b"),
+    ("<style>@import 'http://evil.invalid/s.css'</style>", "the policy stopped style-src"),
+    ("<img src=http://evil.invalid/t.png>", "loads <img"),
+    ("<img src=x onerror=window.__hit=1>", "a script ran"),
+]
+
+
+def test_what_is_not_ours_would_be_seen(browser: Browser, site: Site) -> None:
     """The audit itself: markup that is put into the page is found."""
     with browser.new_context(viewport=WIDE) as context:
+        context.add_init_script(WATCH)
         page = context.new_page()
         page.goto(site.url)
-        expect(page.locator(".qa-welcome h2")).to_be_visible(timeout=WAIT)
-        page.locator(".qa-welcome h2").evaluate("(at, put) => { at.innerHTML += put; }", put)
-        page.wait_for_timeout(100)
-        found = page.evaluate(AUDIT, MAY_BE_THERE)
-        assert any(told in line for line in found), found
+        heading = page.locator(".qa-welcome h2")
+        expect(heading).to_be_visible(timeout=WAIT)
+        for put, told in PUT:
+            heading.evaluate("(at, put) => { at.innerHTML = put; }", put)
+            page.wait_for_timeout(150)
+            found = page.evaluate(AUDIT, MAY_BE_THERE)
+            assert any(told in line for line in found), (put, found)
 
 
 # What is shown
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", READ_WAYS)
 def test_answers_and_sources_show_the_words_and_nothing_else(
     browser: Browser, site: Site, way: str
 ) -> None:
@@ -409,6 +421,7 @@ def test_answers_and_sources_show_the_words_and_nothing_else(
             watched.check()
             turns = watched.page.evaluate(READ)
             watched.check()
+            assert harmless(saved(watched.page), *(record for _, _, record in exchanges)) == []
             for turn, (payload, each, record) in zip(turns, exchanges, strict=True):
                 try:
                     _check_turn(site.library, turn, each, record)
@@ -420,8 +433,10 @@ def test_answers_and_sources_show_the_words_and_nothing_else(
 def _check_turn(library: Library, turn: Record, each: Kept, record: Record) -> None:
     assert turn["question"] == shown(each.question)
     if turn["understood"] is not None:
-        assert turn["understood"] == shown(record["standalone_question"])
-    assert turn["sentences"] == [shown(s["text"].strip()) for s in record["sentences"]]
+        assert told(turn["understood"]) == told(record["standalone_question"])
+    assert list(map(told, turn["sentences"])) == [
+        told(s["text"].strip()) for s in record["sentences"]
+    ]
     number, places = each.number, [n for s in record["sentences"] for n in s["citations"]]
     assert turn["cites"] == [f"#qa-source-{number}-{n}" for n in places]
     assert turn["links"] == 0
@@ -440,9 +455,9 @@ def _check_turn(library: Library, turn: Record, each: Kept, record: Record) -> N
 def _check_card(article: Article, card: Record, entry: Record, number: int) -> None:
     words = shown(article.text[entry["start"] : entry["end"]])
     assert card["seen"]
-    assert card["title"] == shown(article.title.strip())
-    told = [article.publisher, article.author, DAYS[article.published or ""]]
-    assert card["about"] == [shown(each) for each in told if each]
+    assert told(card["title"]) == told(article.title.strip())
+    facts = [article.publisher, article.author, DAYS[article.published or ""]]
+    assert [told(each) for each in card["about"]] == [told(each) for each in facts if each]
     if "quote" in entry:
         assert article.text[entry["start"] : entry["end"]] == entry["quote"]
         assert card["mark"] == words
@@ -489,15 +504,21 @@ def harmless(markdown: str, *records: Record) -> list[str]:
     return found
 
 
+def saved(page: Page) -> str:
+    """The conversation as the file that the page gives."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Markdown").click()
+    return download.value.path().read_text(encoding="utf-8")
+
+
 def test_tooltip_stays_within_itself(browser: Browser, site: Site) -> None:
-    for way in WAYS:
+    for way in READ_WAYS:
         conversation = site.by_way[way][-1]
         with visit(browser, site, conversation.key) as watched:
-            for number in (1, len(conversation.payloads)):
-                cite = watched.page.locator(f"#qa-turn-{number} a.qa-cite").first
+            cites = watched.page.locator("a.qa-cite").all()
+            for cite in (cites[0], cites[len(cites) // 2], cites[-1]):
                 cite.hover()
-                tip = watched.page.locator(f"#qa-turn-{number} .qa-tip").first
-                expect(tip).to_be_visible()
+                expect(watched.page.locator("a.qa-cite:hover + .qa-tip")).to_be_visible()
                 watched.check()
 
 
@@ -539,7 +560,7 @@ def test_reader_shows_the_article_and_nothing_else(browser: Browser, site: Site,
                 article = site.library.article(entry["article_id"])
                 start, end = entry["start"], entry["end"]
                 assert read["article"] == article.id
-                assert read["title"] == (article.title.strip() or "Untitled"), payload.id
+                assert told(read["title"]) == told(article.title.strip()), payload.id
                 assert read["words"] == [shown(article.text[start:end])], payload.id
                 assert without_headings(read["whole"]) == without_headings(shown(article.text))
                 assert read["focused"], payload.id
@@ -586,15 +607,13 @@ def test_list_of_articles_is_only_text(browser: Browser, site: Site) -> None:
         assert [row["article"] for row in rows] == articles
         for row in rows:
             article = site.library.article(row["article"])
-            assert row["title"] == shown(article.title.strip())
-            assert row["paper"] == shown(article.publisher or "4 March 2031")
+            assert told(row["title"]) == told(article.title.strip())
+            assert told(row["paper"]) == told(article.publisher or DAYS[article.published or ""])
             assert row["acts"] == ["select", "click"]
             assert row["ordered"], article.id
 
 
-@pytest.mark.parametrize(
-    "name", ["quote-tag", "own-delete", "bidi-pops", "overlay", "tpl-i18n", "nul"]
-)
+@pytest.mark.parametrize("name", ["own-delete", "bidi-pops", "nul"])
 def test_an_article_is_found_read_and_deleted(browser: Browser, site: Site, name: str) -> None:
     (payload,) = (each for each in PAYLOADS if each.id == name)
     article = replace(about(payload), id=f"doomed-{name}", published="2032-01-01", text="Doomed.")
@@ -615,9 +634,8 @@ def test_an_article_is_found_read_and_deleted(browser: Browser, site: Site, name
         watched.check()
         row.locator("[data-act=delete]").click()
         expect(page.locator("#qa-uploads bdi")).to_have_count(1)
-        assert shown(article.title) in page.locator("#qa-uploads bdi").evaluate(
-            "at => at.textContent"
-        )
+        deleted = page.locator("#qa-uploads bdi").evaluate("at => at.textContent")
+        assert told(article.title) in told(deleted)
         expect(row).to_have_count(0)
     with pytest.raises(InputError):
         site.library.article(article.id)
@@ -634,6 +652,26 @@ def test_filters_offer_names_as_text(browser: Browser, site: Site) -> None:
             assert page.locator("ul[role=listbox] :not(li, span)").count() == 0
             watched.check()
             page.keyboard.press("Escape")
+
+
+def test_a_choice_that_is_gone_finds_nothing_in_our_words(browser: Browser, site: Site) -> None:
+    """Gradio would refuse it in a message of its own, which shows markup as such."""
+
+    def gone(route: Route) -> None:
+        sent = json.loads(route.request.post_data or "{}")
+        if WHEN in sent["data"]:
+            sent["data"][2:4] = [["<b>gone</b>"], ["<b>gone</b>"]]
+        route.continue_(post_data=json.dumps(sent))
+
+    with visit(browser, site) as watched:
+        watched.page.route("**/queue/join*", gone)
+        box = watched.page.locator("#qa-question textarea")
+        box.fill(WHEN)
+        box.press("Enter")
+        turn = watched.page.locator("#qa-turn-1")
+        expect(turn.locator(".qa-abstained")).to_be_visible(timeout=WAIT)
+        expect(turn).to_contain_text("<b>gone</b>")
+        assert watched.page.locator(".toast-body").count() == 0
 
 
 # Questions
@@ -653,18 +691,19 @@ def test_earlier_questions_are_only_text(browser: Browser, site: Site) -> None:
     batches = [asked[at : at + BATCH] for at in range(0, len(asked), BATCH)]
     with visit(browser, site, known=[each.key for each in batches[0]]) as watched:
         page = watched.page
-        for batch in batches:
+        for number, batch in enumerate(batches):
             keys = [each.key for each in batch]
-            page.evaluate(
-                "keys => localStorage.setItem('qa-conversations', JSON.stringify(keys))", keys
-            )
-            page.get_by_role("button", name="New conversation").click()
+            if number:
+                page.evaluate(
+                    "keys => localStorage.setItem('qa-conversations', keys)", json.dumps(keys)
+                )
+                page.get_by_role("button", name="New conversation").click()
             last = page.locator(f".qa-earlier [data-conversation-id='{keys[-1]}']").first
             expect(last).to_be_attached()
             watched.check()
             offers = page.evaluate(OFFERS)
-            assert [each["question"] for each in reversed(offers)] == [
-                shown(each.payloads[0].text.strip()) for each in batch
+            assert [told(each["question"]) for each in reversed(offers)] == [
+                told(each.payloads[0].text.strip()) for each in batch
             ]
             for offer in offers:
                 assert offer["acts"] == ["expand", "delete"]
@@ -678,35 +717,41 @@ def test_earlier_questions_are_only_text(browser: Browser, site: Site) -> None:
             watched.check()
 
 
-@pytest.mark.parametrize("kind", sorted({each.kind for each in PAYLOADS}))
-def test_question_in_the_address_is_only_asked(browser: Browser, site: Site, kind: str) -> None:
+def test_question_in_the_address_is_only_asked(browser: Browser, site: Site) -> None:
     """A link to the page carries a question and an article's id."""
-    payload = next(each for each in PAYLOADS if each.kind == kind)
-    query = f"?q={quote(payload.text)}&article={quote(payload.text)}&start=0&end=9"
-    with visit(browser, site, query=query) as watched:
-        expect(watched.page.locator("#qa-turn-1 .qa-foot, #qa-turn-1 .qa-problem")).to_be_visible(
-            timeout=WAIT
-        )
-        heading = watched.page.locator("#qa-turn-1 h2").evaluate("at => at.textContent")
-        assert heading == shown(payload.text.strip())
-
-
-# Taking away
-
-
-def test_saved_conversation_is_only_text(browser: Browser, site: Site) -> None:
-    for way in WAYS:
-        for conversation in site.by_way[way]:
-            exchanges = kept(site, conversation)
-            with visit(browser, site, conversation.key) as watched:
-                with watched.page.expect_download() as download:
-                    watched.page.get_by_role("button", name="Markdown").click()
-                text = download.value.path().read_text(encoding="utf-8")
-                assert text.count("\n## ") == len(exchanges) - 1
-                assert harmless(text, *(record for _, _, record in exchanges)) == []
+    first = list({each.kind: each for each in reversed(PAYLOADS)}.values())
+    for payload in first if site.whole else first[::3]:
+        given = quote(plain(payload.text))
+        with visit(browser, site, query=f"?q={given}&article={given}&start=0&end=9") as watched:
+            turn = watched.page.locator("#qa-turn-1")
+            expect(turn.locator(".qa-foot, .qa-problem")).to_be_visible(timeout=WAIT)
+            heading = turn.locator("h2").evaluate("at => at.textContent")
+            assert heading == shown(payload.text.strip())
 
 
 # Past the page
+
+
+def test_a_program_asks_and_filters_with_anything(site: Site) -> None:
+    """Gradio's own client; what it refuses, such as a choice that is none, is refused in words."""
+    client = Client(site.url, verbose=False)
+    for n, payload in enumerate(PAYLOADS if site.whole else PAYLOADS[::6]):
+        text = plain(payload.text)  # the client itself sends no halves of surrogate pairs
+        ways: list[tuple[Any, ...]] = [(text, "", [], [], "", ""), (WHEN, text, [], [], "", "")]
+        ways += [(WHEN, "", [text], [], "", ""), (WHEN, "", [], [text], "", "")]
+        ways += [(WHEN, "", [], [], text, text)]
+        for given in (ways[0], ways[1 + n % 4]):
+            try:
+                _, thread, panel, _, _ = client.predict(*given, 0, api_name="/ask")
+            except AppError as error:
+                assert_no_traceback(str(error), payload.id)
+                continue
+            assert_no_traceback(thread + panel, payload.id)
+            for html in (thread, panel):
+                rendered = Rendered()
+                rendered.feed(html)
+                assert rendered.tags <= set(MAY_BE_THERE["tags"]), payload.id
+    client.close()
 
 
 def joined(site: Site, event: Record, data: list[Any], given: Record) -> str:
@@ -723,10 +768,12 @@ def joined(site: Site, event: Record, data: list[Any], given: Record) -> str:
     sent = httpx.post(f"{base}/queue/join", content=json.dumps(body), headers=JSON, timeout=30)
     if sent.status_code != 200:
         return f"{sent.status_code} {sent.text}"
-    lines = []
+    lines: list[str] = []
+    until = time.monotonic() + 60
     with httpx.stream("GET", f"{base}/queue/data?session_hash={session}", timeout=60) as stream:
         for line in stream.iter_lines():
             lines.append(line)
+            assert time.monotonic() < until, (event["targets"], data, lines[:5])
             if "process_completed" in line or "close_stream" in line:
                 break
     return f"{sent.status_code} " + "\n".join(lines)
@@ -745,16 +792,30 @@ def test_events_of_a_program_get_no_traceback(site: Site) -> None:
     ]
     assert len(events) > 20
     names = "article start end turn reason liked question conversationId free shown text".split()
-    payloads: list[Any] = [each.text for each in PAYLOADS[:: 12 if not site.whole else 3]]
-    for event in events:
-        for value in [*payloads, *ODD]:
-            given = dict.fromkeys(names, value)
-            answer = joined(site, event, [value] * len(event["inputs"]), given)
-            assert_no_traceback(answer, f"{event['targets']} {str(value)[:60]!r}")
-            known = site.by_way["about"][0].key
-            data: list[Any] = [known if n == 0 else [] for n in range(len(event["inputs"]))]
-            answer = joined(site, event, data, {**given, "turn": "1", "liked": "down"})
-            assert_no_traceback(answer, f"{event['targets']} {str(value)[:60]!r}")
+    known = site.by_way["about"][0].key
+    payloads = [each.text for each in (PAYLOADS if site.whole else PAYLOADS[::3])]
+    values = [*payloads, *(ODD * len(events) if site.whole else ODD * 9)]
+    for n, value in enumerate(values):
+        event = events[n % len(events)]
+        given = dict.fromkeys(names, value)
+        inputs: list[Any] = [value] * len(event["inputs"])
+        if n % 2:  # a conversation that is there, and everything else odd
+            given |= {"turn": "1", "liked": "down"}
+            inputs = [known, *inputs[1:]] if inputs else []
+        answer = joined(site, event, inputs, given)
+        assert_no_traceback(answer, f"{event['targets']} {str(value)[:60]!r}")
+
+
+def test_half_a_surrogate_pair_is_asked_and_answered(site: Site) -> None:
+    """As JSON can bring it; a browser does not send it."""
+    events = httpx.get(f"{site.url}/config").json()["dependencies"]
+    (ask,) = (event for event in events if event["api_name"] == "ask")
+    for payload in PAYLOADS:
+        if plain(payload.text) != payload.text:
+            answer = joined(site, ask, [f"{WHEN} {payload.text}", "", [], [], "", "", 0], {})
+            assert_no_traceback(answer, payload.id)
+            assert "process_completed" in answer
+            assert "qa-problem" not in answer, answer[-1500:]
 
 
 def assert_no_traceback(answer: str, where: str) -> None:

@@ -121,6 +121,11 @@ class Running:
         with self._guard:
             return self._runs.get(conversation) is run
 
+    def runs(self, conversation: str) -> bool:
+        """Whether a question of it is being answered."""
+        with self._guard:
+            return conversation in self._runs
+
     def end(self, conversation: str, run: Run) -> None:
         run.ended.set()
         with self._guard:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 import gradio as gr
 
-from qa.errors import InputError, LibraryError
+from qa.errors import InputError, LibraryError, QaError
 from qa.library import Library
 from qa.web import conversation, exporting, hosting, keeping, languages, rendering, shelf
 from qa.web.conversation import Chat, Reader, View
@@ -110,6 +110,7 @@ class Parts:
         self.at = gr.Number(0, visible="hidden", label="Question to change", precision=0)
         self.asked = gr.Textbox("", visible="hidden", label="Opened with")
         self.saved = gr.Textbox("", visible="hidden", label="To save")
+        self.asking: list[Any] = []  # the events that ask; a new conversation breaks them off
 
     def _composer(self, desk: Desk) -> None:
         library = desk.chat.library
@@ -221,7 +222,11 @@ def _asking(desk: Desk, parts: Parts) -> None:
 
     async def retry(event: gr.EventData, request: gr.Request, *given: Any) -> AsyncIterator[Any]:
         reader, number = reader_of(request), _number(event, "turn")
-        question = desk.chat.question(given[0], number, reader)
+        try:
+            question = desk.chat.question(given[0], number, reader)
+        except QaError as error:
+            yield _failed(desk, given[0], "", str(error), reader)
+            return
         if event._data.get("free"):
             given = (given[0], [], [], "", "")
         async for update in asked(desk, question, given, reader, number):
@@ -240,6 +245,7 @@ def _asking(desk: Desk, parts: Parts) -> None:
     for part in (parts.thread, parts.next):
         events.append(part.click(example, state, parts.shown, **PRIVATE))
     events.append(parts.thread.retry(retry, state, parts.shown, **PRIVATE))
+    parts.asking = events
     _after_answers(desk, parts, events)
 
 
@@ -251,7 +257,8 @@ def _after_answers(desk: Desk, parts: Parts, events: list[Any]) -> None:
 
     def follow(conversation: str, request: gr.Request) -> str:
         reader = reader_of(request)
-        if not desk.line.idle:  # those who have asked come first
+        busy = not desk.line.idle or desk.chat.running.runs(conversation)
+        if busy:  # those who have asked come first
             return ""
         return rendering.following(desk.chat.following(conversation, reader), reader.t)
 
@@ -299,6 +306,9 @@ async def asked(
         async for view in desk.line.run(work, waiting, lambda: running.waits(kept)):
             yield (box, view.thread, view.panel, view.conversation, "")
             box = gr.skip()
+        if running.runs(kept):
+            # Gradio shows the last update again at the end: over the next question, then.
+            yield (gr.skip(),) * 5
     except FullError:
         yield _failed(desk, conversation_id, question, reader.t("too_busy"), reader, True)
     except LeftError:
@@ -524,7 +534,7 @@ def _opening(desk: Desk, parts: Parts, blocks: gr.Blocks) -> None:
 
     outputs = [*parts.shown, parts.head, parts.list, parts.reader, *parts.filtering[:2]]
     outputs.append(parts.files)
-    blocks.load(
+    loaded = blocks.load(
         _guarded_async(opened, len(outputs)),
         [parts.asked],
         [*outputs, parts.notice],
@@ -537,7 +547,13 @@ def _opening(desk: Desk, parts: Parts, blocks: gr.Blocks) -> None:
 
     fresh = {"js": ON_OPEN, **PRIVATE}
     everything = [*outputs, parts.notice]
-    parts.clear.click(_guarded(begin, len(outputs)), [parts.asked], everything, **fresh)
+    parts.clear.click(
+        _guarded(begin, len(outputs)),
+        [parts.asked],
+        everything,
+        cancels=[*parts.asking, loaded],
+        **fresh,
+    )
 
     def go_back(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         view = desk.chat.view(str(event._data.get("conversationId", "")), reader_of(request))
@@ -616,8 +632,10 @@ def _first(desk: Desk, wish: Wish, request: gr.Request) -> tuple[Any, ...]:
     view = desk.chat.view(wish.conversation, reader) if wish.conversation else None
     if view is None or "qa-turn" not in view.thread:
         view = View("", _welcome(desk, overview, wish, reader, editable), "")
-    opened = article_html(desk, wish.article, wish.place, [], t) if wish.article else ""
-    there = bool(overview.articles) and not overview.problem
+    there, opened = bool(overview.articles) and not overview.problem, ""
+    if wish.article and not overview.problem:
+        missing = rendering.missing_article(t, secrets.token_hex(4))
+        opened = article_html(desk, wish.article, wish.place, [], t) if there else missing
     return (
         gr.Textbox("", submit_btn=t("ask")),
         view.thread,

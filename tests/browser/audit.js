@@ -66,7 +66,8 @@
   if (box && box.checkVisibility() && document.querySelector(".qa-reading") === null) {
     const { left, top, width, height } = box.getBoundingClientRect();
     const seen = document.elementFromPoint(left + width / 2, top + height / 2);
-    if (!seen || !seen.closest("#qa-composer")) say("the question box is covered by", seen && named(seen));
+    // Above the box there may be the words that a citation shows while it is pointed at.
+    if (!seen || !seen.closest("#qa-composer, .qa-cite:hover + .qa-tip")) say("the question box is covered by", seen && named(seen));
   }
   if (window.__hit !== undefined) say("a script ran:", window.__hit);
   if ({}.__hit !== undefined) say("a prototype was changed");

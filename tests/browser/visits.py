@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 from playwright.sync_api import (
     Browser,
@@ -84,6 +85,11 @@ def new_context(browser: Browser, locale: str = "en") -> BrowserContext:
     return context
 
 
+# What Gradio says of a load that breaks off what it still waits for, such as suggestions.
+BROKEN_OFF = ("AbortError: signal is aborted", "Unexpected error Connection errored out")
+_errors: WeakKeyDictionary[Page, list[str]] = WeakKeyDictionary()
+
+
 @contextmanager
 def visit(
     context: BrowserContext, url: str, screen: Screen, query: str = "", forgets: bool = True
@@ -95,7 +101,7 @@ def visit(
     if forgets:
         page.add_init_script(FORGET)
     requested: list[str] = []
-    errors: list[str] = []
+    errors = _errors.setdefault(page, [])
 
     def heard(message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -109,10 +115,20 @@ def visit(
         expect(page.locator(".qa-welcome, .qa-turn").first).to_be_visible(timeout=WAIT)
         yield page
         own = (url + "/", "data:", "blob:" + url)
-        assert [address for address in requested if not address.startswith(own)] == []
-        assert errors == []
+        foreign = [address for address in requested if not address.startswith(own)]
+        assert not foreign, foreign
+        assert not errors, errors
     finally:
         page.close()
+
+
+def reload(page: Page) -> None:
+    """Loads the page again, as soon as one likes."""
+    errors = _errors[page]
+    before = list(errors)
+    page.reload()
+    expect(page.locator(".qa-welcome, .qa-turn").first).to_be_visible(timeout=WAIT)
+    errors[:] = before + [e for e in errors[len(before) :] if not e.startswith(BROKEN_OFF)]
 
 
 def question_box(page: Page) -> Locator:
