@@ -495,8 +495,11 @@ class _FreshRetriever:
 
 
 def _checked(text: str, what: str) -> str:
-    """A question or query that can be used, without outer white space."""
-    stripped = text.strip()
+    """A question or query that can be used, without outer white space.
+
+    JSON can bring halves of surrogate pairs, which no model reads: they become question marks.
+    """
+    stripped = text.encode("utf-8", "replace").decode("utf-8").strip()
     if not stripped:
         raise InputError(f"The {what} is empty. Type some words.")
     if len(stripped) > QUESTION_CHARACTERS:

@@ -297,7 +297,8 @@ class Chat:
         exchanges = self.kept.exchanges(conversation, owner=reader.name)
         exchanges = exchanges if before is None else exchanges[: before - 1]
         shown = [self._shown(kept, reader.t.code) for kept in exchanges]
-        return _view(conversation, [*shown, *map(Shown, more)], reader.t)
+        known = conversation if keeping.valid(conversation) else ""
+        return _view(known, [*shown, *map(Shown, more)], reader.t)
 
     def _shown(self, kept: Kept, code: str) -> Shown:
         """An exchange as HTML, from memory where it is there."""

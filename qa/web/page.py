@@ -129,12 +129,14 @@ class Parts:
                     self.publishers = gr.Dropdown(
                         conversation.publishers(library),
                         multiselect=True,
+                        allow_custom_value=True,  # one that is gone finds nothing, in our words
                         label=I18N("publishers"),
                         value=[],
                     )
                     self.articles = gr.Dropdown(
                         safely(_titled, [])(library),
                         multiselect=True,
+                        allow_custom_value=True,  # one that is gone finds nothing, in our words
                         label=I18N("only_articles"),
                         value=[],
                     )
@@ -344,7 +346,7 @@ def _changing(desk: Desk, parts: Parts) -> None:
         reader = reader_of(request)
         question = desk.chat.kept.undo(conversation, owner=reader.name)
         view = desk.chat.view(conversation, reader)
-        return question, view.thread, view.panel, conversation, ""
+        return question, view.thread, view.panel, view.conversation, ""
 
     def like(event: gr.EventData, conversation: str, request: gr.Request) -> tuple[str, str]:
         reader, data = reader_of(request), event._data

@@ -27,6 +27,7 @@ CONTEXT = 320  # characters shown on each side of a quote whose passage is not k
 TOOLTIP = 300
 QUESTION = 500  # characters shown of a question that is waiting or could not be answered
 ENGLISH = words("en")
+_PARAGRAPH = re.compile("[\r\x1c-\x1e\x85\u2029]")  # to Unicode's rules of direction
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+)$", re.MULTILINE)
 
 
@@ -456,15 +457,34 @@ def _blocks(text: str) -> list[tuple[bool, str]]:
     return [(bool(n % 2), part) for n, part in enumerate(parts) if part]
 
 
+def _closed(text: str) -> str:
+    """The text with as many ends as beginnings of isolates.
+
+    A ``bdi`` is an isolate, too: an end too many would end it early, an end too few would leave it
+    open, and what stands behind it would be reordered. The end of a paragraph would end it as well.
+    """
+    opened, kept = 0, []
+    for character in _PARAGRAPH.sub(" ", text):
+        if character in "\u2066\u2067\u2068":
+            opened += 1
+        elif character == "\u2069":
+            if not opened:
+                continue
+            opened -= 1
+        kept.append(character)
+    return "".join(kept) + "\u2069" * opened
+
+
 def _plain(value: object) -> object:
     """Escapes a value; a lone surrogate, which no JSON can carry, becomes a question mark.
 
     A carriage return is written as a reference, since a browser would turn it into a line feed and
-    the cited words would no longer be the stored ones.
+    the cited words would no longer be the stored ones. A NUL, which no HTML can carry, is shown as
+    a replacement character, as long as itself.
     """
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    text = value.encode("utf-8", "replace").decode("utf-8")
+    text = value.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
     return Markup(str(escape(text)).replace("\r", "&#13;"))
 
 
@@ -479,6 +499,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters["blocks"] = _blocks
+    environment.filters["closed"] = _closed
     return environment
 
 
