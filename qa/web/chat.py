@@ -34,7 +34,7 @@ HEAD = (
 )
 SPACE = "https://huggingface.co"  # shows its Spaces in a frame
 WARMING = 5.0  # seconds that stopping waits for what the start has begun
-LONGEST = 100  # questions that wait in line; more are told that it is too busy
+LONGEST = 40  # questions that wait in line; more are told that it is too busy
 ENDPOINT_PLACES = 8  # questions answered at once where a language model elsewhere does the work
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")

@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 from typing import TypeVar
 
 T = TypeVar("T")
-TELL = 0.5  # seconds between two looks at how far the line has moved
+TELL = 2.0  # seconds between two looks at how far the line has moved
 
 
 class FullError(Exception):
@@ -32,7 +32,7 @@ class Line:
     """
 
     def __init__(self, places: int, longest: int) -> None:
-        self._free, self._longest = places, longest
+        self._free, self.longest = places, longest
         self._waiting: deque[asyncio.Event] = deque()
         self._threads = ThreadPoolExecutor(places, "qa-ask")
 
@@ -71,7 +71,7 @@ class Line:
         if self._free and not self._waiting:
             self._free -= 1
             return
-        if len(self._waiting) >= self._longest:
+        if len(self._waiting) >= self.longest:
             raise FullError
         turn = asyncio.Event()
         self._waiting.append(turn)

@@ -24,6 +24,7 @@ from qa.web.line import FullError, LeftError, Line
 TITLE = "Ask the articles"
 PAGED = 50  # articles of the list shown at first, and more each time
 CHOICES = 300  # articles that the filter offers at once; typing finds the others
+OTHERS = 60  # events that are worked on while the whole line waits
 EARLIER = 8  # conversations that an empty page offers to go back to
 
 # The page's own elements are morphed in place, so one listener on what stays will do. What is
@@ -86,6 +87,9 @@ def page(desk: Desk) -> gr.Blocks:
         _looking(desk, parts)
         _shelving(desk, parts)
         _opening(desk, parts, blocks)
+    # Gradio has a limit of its own to what it works on, 40, and lets all else wait without a word:
+    # our line is to be the shorter one, since it tells who waits how many are before them.
+    blocks.max_threads = desk.line.longest + OTHERS
     blocks.queue(default_concurrency_limit=None)
     return blocks
 
