@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import pytest
 
+from qa.assistant import READING
 from qa.errors import ModelError
-from qa.generation.llm import INSTEAD, WAITING
+from qa.generation.llm import INSTEAD
 from qa.library import Library
 from qa.settings import load_settings
 from qa.testing import WordEmbedder
@@ -119,7 +120,7 @@ def asked(library: Library) -> Asked:
 
 def test_a_model_from_a_file_streams_an_answer(asked: Asked) -> None:
     first, last = asked.answers[0], asked.answers[-1]
-    assert (first.stage, first.sentences) == (WAITING, ())
+    assert (first.stage, first.sentences) == (READING, ())
     assert (last.stage, last.generator) == ("", "llm")
     assert last.usage["passages"] == 1
     assert not any(INSTEAD in note for note in last.notes)

@@ -53,10 +53,9 @@ def test_picture_of_the_readme_shows_the_page_as_it_is(archive: Chat) -> None:
         about.add_itxt("Description", words)
         smaller = Image.open(BytesIO(taken)).quantize(128)
         smaller.save(PICTURE, pnginfo=about, optimize=True)
-    kept = Image.open(PICTURE)
-    assert kept.info["Description"] == words, "the words on the page have changed"
-    now = Image.open(BytesIO(taken))
-    afar = [image.convert("RGB").resize(AFAR, Image.Resampling.BOX) for image in (kept, now)]
+    with Image.open(PICTURE) as kept, Image.open(BytesIO(taken)) as now:
+        assert kept.info["Description"] == words, "the words on the page have changed"
+        afar = [each.convert("RGB").resize(AFAR, Image.Resampling.BOX) for each in (kept, now)]
     difference = sum(ImageStat.Stat(ImageChops.difference(*afar)).mean) / 3
     assert difference < DIFFERENT, "the page looks different"
 
@@ -70,6 +69,7 @@ def photographed(page: Page) -> str:
         ask(page, question, number)
     page.locator("#qa-turn-2 a.qa-cite").nth(1).click()
     expect(page.locator("#qa-source-2-2")).to_be_focused()
+    page.mouse.move(2, 2)
     page.evaluate("document.querySelectorAll('.qa-spent').forEach(each => each.remove())")
     parts = page.locator(".qa-header, .qa-turn, #qa-sources-2").all_inner_texts()
     return "\n".join(" ".join(part.split()) for part in parts)
