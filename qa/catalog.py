@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from qa.dates import day_number, day_range
 from qa.errors import LibraryError
 from qa.exact import Owner
-from qa.suggesting import Suggestion, suggestions
 from qa.types import Article, Filters, Listing, Passage
 
 if TYPE_CHECKING:
     from qa.protocols import Vectors
+    from qa.suggesting import Suggestion
 
 SCHEMA_VERSION = 1
 MAPPED = 1 << 34  # bytes of the file at most that are read where they lie, without a copy
@@ -231,6 +231,8 @@ class Catalog:
         if article_ids is not None:
             chosen = "article_id IN (SELECT value FROM json_each(?))"
             values.append(json.dumps(list(article_ids)))
+        from qa.suggesting import Suggestion
+
         rows = self._query(
             'SELECT article_id, question, suggestions.start, suggestions."end" FROM suggestions '
             f"JOIN articles ON id = article_id WHERE {chosen} "
@@ -577,6 +579,8 @@ def _passage_rows(record: ArticleRecord) -> list[tuple[Any, ...]]:
 
 
 def _suggestion_rows(record: ArticleRecord) -> list[tuple[Any, ...]]:
+    from qa.suggesting import suggestions  # its rules are only there when articles are added
+
     key = record.article.id
     return [
         (key, place, each.question, each.start, each.end)

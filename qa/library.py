@@ -30,7 +30,6 @@ from qa.retrieval import (
 )
 from qa.settings import Settings, load_settings
 from qa.store import Store
-from qa.suggesting import Suggestion
 from qa.support import Entailment
 from qa.types import (
     Answer,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from llama_index.core.llms import LLM
 
     from qa.generation.models import LanguageModel
+    from qa.suggesting import Suggestion
 
 QUESTION_CHARACTERS = 4_000
 REEMBED_ARTICLES = 200
