@@ -305,6 +305,10 @@ def conversing(
     chat.close()
 
 
+def until_a_sentence(views: Iterator[conversation.View]) -> conversation.View:
+    return next(view for view in views if "qa-sentence" in view.thread)
+
+
 def last_view(chat: conversation.Chat, kept: str, question: str, **more: Any) -> conversation.View:
     *_, last = chat.ask(kept, question, Filters(), READER, **more)
     return last
@@ -331,9 +335,7 @@ def test_second_question_stops_the_first_and_keeps_it(
     try:
         with conversing(tmp_path / "l", Drafts(waits_for=go_on), articles) as chat:
             first = chat.ask("", "harbour wall", Filters(), READER)
-            view = next(first)
-            while "qa-sentence" not in view.thread:
-                view = next(first)
+            view = until_a_sentence(first)
             with ThreadPoolExecutor(1) as thread:
                 second = thread.submit(
                     lambda: next(iter(chat.ask(view.conversation, "library", Filters(), READER)))
@@ -352,9 +354,7 @@ def test_stopping_keeps_what_is_there_and_does_not_wait(
     try:
         with conversing(tmp_path / "l", Drafts(waits_for=go_on), articles) as chat:
             views = chat.ask("", "harbour wall", Filters(), READER)
-            view = next(views)
-            while "qa-sentence" not in view.thread:
-                view = next(views)
+            view = until_a_sentence(views)
             chat.running.stop(view.conversation)
             *_, last = views
             assert "Stopped. What was there is kept." in last.thread
@@ -367,9 +367,7 @@ def test_stopping_keeps_what_is_there_and_does_not_wait(
 def test_reader_who_leaves_finds_what_was_there(tmp_path: Path, articles: list[Article]) -> None:
     with conversing(tmp_path / "l", Drafts(), articles) as chat:
         views = chat.ask("", "harbour wall", Filters(), READER)
-        view = next(views)
-        while "qa-sentence" not in view.thread:
-            view = next(views)
+        view = until_a_sentence(views)
         views.close()  # type: ignore[attr-defined]
         thread = chat.view(view.conversation, READER).thread
     assert "qa-sentence" in thread

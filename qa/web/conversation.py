@@ -182,8 +182,9 @@ class Chat:
         run: Run,
     ) -> Iterator[View]:
         row, unkept = self._begin(conversation, question, filters, reader, at)
-        past = [] if unkept else self._before(row, conversation, reader)
-        before = [self._shown(kept, reader.t.code) for kept in past]
+        kept = [] if unkept else self.kept.exchanges(conversation, owner=reader.name)
+        past = kept[: row.number - 1]
+        before = [self._shown(each, reader.t.code) for each in past]
         answering, problem = Answering(row.number, question, reader.t), ""
         try:
             yield _view(conversation, [*before, answering.now()], reader.t)
@@ -225,9 +226,6 @@ class Chat:
             problem = explain(error, reader.t)
             return Kept(0, 1, "", question, given, "asked", None), problem
         return begun, ""
-
-    def _before(self, row: Kept, conversation: str, reader: Reader) -> list[Kept]:
-        return self.kept.exchanges(conversation, owner=reader.name)[: row.number - 1]
 
     def _finish(self, row: Kept, reader: Reader) -> str:
         """Keeps what came of a question; returns why it could not be kept."""
@@ -321,6 +319,7 @@ class Chat:
         known = {key: article for key, article in articles.items() if article}
         answer, gone = contract.to_answer(kept.record, known)
         filters = _to_filters(kept.filters)
+        nothing_passes = filters and answer.status == "abstained" and not answer.nearest
         html = rendering.answered(
             kept.number,
             answer,
@@ -328,9 +327,7 @@ class Chat:
             scope=scope_of(filters, t),
             steps=[rendering.Step(*step) for step in kept.record.get("steps", ())],
             rating=rendering.Rating(kept.liked, kept.reason, kept.comment),
-            relax=self._relax(filters, t)
-            if filters and not answer.nearest and _empty(answer)
-            else (),
+            relax=self._relax(filters, t) if nothing_passes else (),
             markdown=exporting.answer_markdown(kept.record),
             stopped=t("stopped") if kept.state == "stopped" else "",
         )
@@ -491,10 +488,6 @@ def _history(past: Sequence[Kept]) -> list[Turn]:
 def _articles_of(record: contract.Record) -> list[str]:
     places = [*record["citations"], *record["nearest"], *record.get("passages", ())]
     return list(dict.fromkeys(place["article_id"] for place in places))
-
-
-def _empty(answer: Answer) -> bool:
-    return answer.status == "abstained"
 
 
 def explain(error: Exception, t: Words) -> str:

@@ -14,10 +14,11 @@ from urllib.parse import parse_qs
 
 import gradio as gr
 
-from qa.errors import InputError, LibraryError, QaError
+from qa.errors import InputError, QaError
 from qa.library import Library
 from qa.web import conversation, exporting, hosting, keeping, languages, rendering, shelf
 from qa.web.conversation import Chat, Reader, View
+from qa.web.keeping import Kept
 from qa.web.languages import CODES, Words, words
 from qa.web.line import FullError, LeftError, Line
 
@@ -427,8 +428,6 @@ def article_html(
     """An article with its marks; the words at ``place`` are gone to where there are any."""
     try:
         article = desk.chat.library.article(key)
-    except LibraryError:
-        raise
     except InputError:
         return rendering.missing_article(t, secrets.token_hex(4))
     start, end = max(0, place[0]), min(place[1], len(article.text))
@@ -576,14 +575,17 @@ def _opening(desk: Desk, parts: Parts, blocks: gr.Blocks) -> None:
 
 
 def _saving(desk: Desk, parts: Parts) -> None:
+    def exchanges(conversation: str, request: gr.Request) -> list[Kept]:
+        return desk.chat.kept.exchanges(conversation, owner=reader_of(request).name)
+
     def as_markdown(conversation: str, request: gr.Request) -> str:
-        exchanges = desk.chat.kept.exchanges(conversation, owner=reader_of(request).name)
-        return _file("conversation.md", "text/markdown", exporting.markdown(exchanges))
+        text = exporting.markdown(exchanges(conversation, request))
+        return _file("conversation.md", "text/markdown", text)
 
     def as_json(conversation: str, request: gr.Request) -> str:
-        exchanges = desk.chat.kept.exchanges(conversation, owner=reader_of(request).name)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return _file("conversation.json", "application/json", exporting.as_json(exchanges, now))
+        text = exporting.as_json(exchanges(conversation, request), now)
+        return _file("conversation.json", "application/json", text)
 
     for button, save in ((parts.save_markdown, as_markdown), (parts.save_json, as_json)):
         event = button.click(
@@ -696,8 +698,8 @@ def _guarded(does: Callable[..., Any], outputs: int) -> Callable[..., Any]:
         try:
             found = does(*given)
         except Exception as error:
-            problem = rendering.notice(conversation.explain(error, _words_of(given)))
-            return (*[gr.skip()] * outputs, problem) if outputs else problem
+            told = _told(error, given, outputs)
+            return told if outputs else told[0]
         if outputs == 0:
             return ""
         return (*found, "") if outputs > 1 else (found, "")
@@ -714,8 +716,7 @@ def _guarded_stream(
             for found in does(*given):
                 yield (*found, "")
         except Exception as error:
-            problem = rendering.notice(conversation.explain(error, _words_of(given)))
-            yield (*[gr.skip()] * outputs, problem)
+            yield _told(error, given, outputs)
 
     return guarded
 
@@ -729,15 +730,16 @@ def _guarded_async(
             async for found in does(*given):
                 yield (*found, "")
         except Exception as error:
-            problem = rendering.notice(conversation.explain(error, _words_of(given)))
-            yield (*[gr.skip()] * outputs, problem)
+            yield _told(error, given, outputs)
 
     return guarded
 
 
-def _words_of(given: tuple[Any, ...]) -> Words:
-    requests = [each for each in given if isinstance(each, gr.Request)]
-    return reader_of(requests[0] if requests else None).t
+def _told(error: Exception, given: tuple[Any, ...], outputs: int) -> tuple[Any, ...]:
+    """So many components left as they are, and a notice in the language of who asked."""
+    request = next((each for each in given if isinstance(each, gr.Request)), None)
+    problem = rendering.notice(conversation.explain(error, reader_of(request).t))
+    return (*[gr.skip()] * outputs, problem)
 
 
 def _number(event: gr.EventData, name: str) -> int:
