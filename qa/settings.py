@@ -46,11 +46,15 @@ class Settings(BaseSettings):
     support_check: bool = True
     unsupported: Literal["drop", "mark"] = "drop"
     chroma_url: str | None = None
+    chroma_api_key: SecretStr | None = None
+    chroma_tenant: str | None = None
+    chroma_database: str | None = None
     database_url: SecretStr | None = None
     allow_private_addresses: bool = False
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=0, le=65535)
     api_keys: tuple[SecretStr, ...] = ()
+    api_rate: int = Field(default=120, ge=1, le=1_000_000)
     read_only: bool | None = None
     sign_in: dict[str, SecretStr] = Field(default_factory=dict)
     upload_mb: int = Field(default=20, ge=1, le=1000)
