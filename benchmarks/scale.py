@@ -124,10 +124,9 @@ def _measure(folder: Path, rate: float) -> Measured:
 
 
 def _bare_chroma(opened: store.Store, embedder: ClusteredEmbedder) -> Callable[[str], object]:
-    collection = opened.vectors._collection
-    return lambda q: collection.query(
-        query_embeddings=embedder.vector(q)[np.newaxis], n_results=10, include=["distances"]
-    )
+    assert opened.vectors is not None
+    vectors = opened.vectors
+    return lambda q: vectors.search(embedder.vector(q), 10, Filters())
 
 
 def _recall(opened: store.Store, embedder: ClusteredEmbedder, asked: list[str]) -> float:

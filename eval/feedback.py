@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.types import Record
-from qa.catalog import Catalog
 from qa.errors import InputError
-from qa.store import storage_errors
+from qa.library import Library
 from qa.types import Article
 from qa.web.keeping import Conversations, Kept
 
@@ -62,10 +61,11 @@ def read(library: Path) -> tuple[list[Record], Counter[str]]:
 
     Raises LibraryError where there is no library, and InputError where nothing is left.
     """
-    with storage_errors(library), closing(Catalog(library / "catalog.db")) as catalog:
+    with Library.open(library) as opened:
+        opened.span()  # says so where there is no library
         with closing(Conversations(library)) as kept:
             rated = [Rated(each, kept.before(each.key)) for _, each in kept.rated()]
-        questions, left_out = made(rated, catalog.articles)
+        questions, left_out = made(rated, opened.articles_by_id)
     if not questions:
         why = "; ".join(told(left_out)) or "nobody has rated one"
         raise InputError(f"{library} has no rated answer to make a question of: {why}.")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from qa.errors import QaError as QaError
     from qa.errors import SettingsError as SettingsError
     from qa.errors import UnreadableError as UnreadableError
+    from qa.errors import WorkerError as WorkerError
     from qa.library import Library as Library
     from qa.settings import Settings as Settings
     from qa.types import Answer as Answer
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "qa.errors": "QaError InputError UnreadableError SettingsError LibraryError LockedError "
-    "ModelMismatchError ModelError",
+    "ModelMismatchError ModelError WorkerError",
     "qa.types": "Answer AnswerSentence Article Citation Filters Hit IngestReport Passage Turn",
     "qa.settings": "Settings",
     "qa.library": "Library",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
-from qa import asides, citations, fusion, times
+from qa import asides, citations, fusion, times, tracing
 from qa.protocols import Generator, Retriever, Rewriter
 from qa.support import Entailment
 from qa.types import Answer, Draft, Filters, Hit, Turn
@@ -57,6 +57,12 @@ class Assistant:
         self, question: str, history: Sequence[Turn] = (), filters: Filters | None = None
     ) -> Iterator[Answer]:
         """Ever more complete answers; the last one is final, checked and timed."""
+        made = self._made(question, history, filters)
+        return tracing.over("ask", tracing.CHAIN, question, made, tracing.Span.answered)
+
+    def _made(
+        self, question: str, history: Sequence[Turn], filters: Filters | None
+    ) -> Iterator[Answer]:
         started = time.perf_counter()
         if history and self._rewriter:
             yield Answer(question, "abstained", generator=self._generator.name, stage=REWRITING)
@@ -68,12 +74,12 @@ class Assistant:
         draft, name = Draft(), self._generator.name
         if hits:
             yield Answer(question, "abstained", generator=name, hits=tuple(hits), stage=READING)
-        for draft in self._generator.generate(standalone, hits) if hits else ():
+        for draft in self._drafts(standalone, hits) if hits else ():
             now = replace(self._answer(question, draft, hits), standalone_question=standalone)
             yield now
         if draft.sentences:
             yield replace(now, stage=CHECKING)
-        answer = self._answer(question, replace(draft, stage=""), hits)
+        answer = self._checked(question, replace(draft, stage=""), hits)
         done = time.perf_counter()
         timings = {
             "retrieve": (retrieved - started) * 1000,
@@ -88,10 +94,26 @@ class Assistant:
 
     def _stand_alone(self, question: str, history: Sequence[Turn]) -> tuple[str, bool]:
         """The question by itself, and whether a model has rewritten it."""
-        written = (
-            self._rewriter.stand_alone(question, history) if history and self._rewriter else ""
-        )
-        return (written, True) if written else (stand_alone(question, history), False)
+        if not history:
+            return question, False
+        with tracing.span("rewrite", tracing.CHAIN, question) as span:
+            written = self._rewriter.stand_alone(question, history) if self._rewriter else ""
+            alone = written or stand_alone(question, history)
+            span.read(alone, tracing.OUTPUT)  # a question still
+        return alone, bool(written)
+
+    def _drafts(self, question: str, hits: Sequence[Hit]) -> Iterator[Draft]:
+        made = self._generator.generate(question, hits)
+        return tracing.over("generate", tracing.CHAIN, question, made, _note_drafts)
+
+    def _checked(self, question: str, draft: Draft, hits: Sequence[Hit]) -> Answer:
+        """The last answer, whose check is traced."""
+        written = " ".join(sentence.text for sentence in draft.sentences)
+        with tracing.span("check", tracing.GUARDRAIL) as span:
+            span.wrote(written, tracing.INPUT)  # what a writer has put out
+            answer = self._answer(question, draft, hits)
+            span.answered([answer])
+        return answer
 
     def _answer(self, question: str, draft: Draft, hits: Sequence[Hit]) -> Answer:
         cited = citations.cite(draft, hits, self._policy, self._entailment)
@@ -117,6 +139,10 @@ class Assistant:
         )
 
 
+def _note_drafts(span: tracing.Span, drafts: Sequence[Draft]) -> None:
+    span.wrote(" ".join(each.text for draft in drafts[-1:] for each in draft.sentences))
+
+
 def _dropped(count: int) -> tuple[str, ...]:
     if not count:
         return ()
@@ -137,7 +163,15 @@ def find(
     for alone and together with the one before it, and a hit scores the mean of both. In
     ``eval/README.md`` are the figures for conversations that go on and for those that change topic.
     """
-    wanted = filters or Filters()
+    with tracing.span("retrieve", tracing.RETRIEVER, question) as span:
+        hits = _found(retriever, question, history, k, filters or Filters())
+        span.found(hits)
+    return hits
+
+
+def _found(
+    retriever: Retriever, question: str, history: Sequence[Turn], k: int, wanted: Filters
+) -> list[Hit]:
     if not history:
         return retriever.retrieve(question, k, wanted)
     joined = f"{question} ({history[-1].question[:LAST_QUESTION]})"

@@ -81,15 +81,24 @@ def add(
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove articles that have vanished from a folder.")
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Processes that cut and embed; 0: one a core.", min=0),
+    ] = None,
 ) -> None:
     """Add or update articles from files and folders.
 
     Kinds: .txt .md .html .pdf .jsonl .csv
+
+    With RAY_ADDRESS in the environment, a Ray cluster cuts and embeds, on all its cores or on as
+    many as --workers says.
     """
     from qa import contract
 
+    if workers is None and os.environ.get("RAY_ADDRESS"):
+        workers = 0
     with _library() as library, _progress() as on_progress:
-        report = library.add(sources, prune=prune, on_progress=on_progress)
+        report = library.add(sources, prune=prune, on_progress=on_progress, workers=workers)
     for line in printing.troubles(report):
         typer.echo(line, err=True)
     _print(contract.of_report(report), printing.report(report))
@@ -178,6 +187,24 @@ def chat(
 
 
 @app.command(epilog=GLOBAL_OPTIONS)
+def mcp(
+    http: Annotated[bool, typer.Option("--http", help="Serve over HTTP, not over pipes.")] = False,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, with --http.")] = None,
+    port: Annotated[int, typer.Option(help="Port to listen on, with --http.")] = 7861,
+    writing: Annotated[
+        bool, typer.Option("--allow-writing", help="Also let clients add and remove articles.")
+    ] = False,
+) -> None:
+    """Let programs search, ask and read by the Model Context Protocol."""
+    from qa import integrations
+    from qa.library import Library
+
+    serve = integrations.serve_mcp
+    with Library.open(settings=_settings(host=host, port=port)) as library:
+        serve(library, http=http, writing=writing)
+
+
+@app.command(epilog=GLOBAL_OPTIONS)
 def doctor() -> None:
     """Check the library and the model it uses, and say what to do."""
     from qa import contract
@@ -208,8 +235,11 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code."""
+    from qa import tracing
+
     words = globals_first(arguments, "--library") or ["--help"]
-    return run_program(app, "qa", words, _explain)
+    with tracing.exporting():
+        return run_program(app, "qa", words, _explain)
 
 
 def run_program(

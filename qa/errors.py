@@ -9,7 +9,8 @@
     ├── LibraryError        the library on disk is missing, damaged or another model's exit 2
     │   ├── LockedError     another writer has it                                      exit 3
     │   └── ModelMismatchError  it was made by another embedding model
-    └── ModelError          a model cannot be loaded or does not answer                exit 2
+    ├── ModelError          a model cannot be loaded or does not answer                exit 2
+    └── WorkerError         processes or a cluster that help with adding are lost      exit 2
 """
 
 from __future__ import annotations
@@ -49,3 +50,7 @@ class ModelMismatchError(LibraryError):
 
 class ModelError(QaError):
     """A model is missing, damaged or does not answer."""
+
+
+class WorkerError(QaError):
+    """The processes or the cluster that help with adding cannot be reached, or were lost."""

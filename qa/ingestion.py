@@ -6,23 +6,25 @@ nearly all of the time. An add that was cut short leaves passages pending; the n
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qa import chunking, loading
+from qa import chunking, loading, workers
 from qa.catalog import ArticleRecord, Catalog
+from qa.errors import WorkerError
 from qa.protocols import Embedder
 from qa.store import Store
-from qa.types import Article, ArticleChange, Change, Failure, IngestReport, Progress
+from qa.types import Article, ArticleChange, Change, Failure, IngestReport, Passage, Progress
+from qa.workers import Cut, InProcess, Workers
 
 if TYPE_CHECKING:
     from qa.protocols import Vectors
 
-EMBEDDING_BATCH = 128  # texts between two savings: what a kill costs at most
+Pending = tuple[Passage, Article, bytes]
+
 INDEX_PASSAGES = 512  # passages between two additions to the vector index
 PUBLISH_PASSAGES = 512  # passages between two publications of whole articles, at most
 PUBLISH_SECONDS = 0.5
@@ -45,7 +47,7 @@ def find_sources(names: Iterable[str]) -> list[Source]:
 
 def ingest(
     store: Store,
-    embedder: Embedder,
+    crew: Workers,
     sources: Sequence[Source],
     *,
     prune: bool = False,
@@ -53,78 +55,109 @@ def ingest(
 ) -> IngestReport:
     """Adds every article of the sources. What it has published stays, whatever ends it."""
     total = sum(_expected(path) for source in sources for path in source.paths)
-    run = _Run(store, embedder, total, on_progress or (lambda _: None))
-    for source in sources:
-        for path in source.paths:
-            run.read(path, source.root)
-    run.flush()
+    run = _Run(store, crew, total, on_progress or (lambda _: None))
+    run.cut(
+        article
+        for source in sources
+        for path in source.paths
+        for article in run.read(path, source.root)
+    )
     return run.finish([source.root for source in sources], prune=prune)
 
 
-def add_articles(store: Store, embedder: Embedder, articles: Iterable[Article]) -> IngestReport:
+def add_articles(store: Store, crew: Workers, articles: Iterable[Article]) -> IngestReport:
     """Adds articles that a program made itself; they belong to no folder."""
-    run = _Run(store, embedder, 0, lambda _: None)
-    for article in articles:
-        run.take(article, "", "")
-    run.flush()
+    run = _Run(store, crew, 0, lambda _: None)
+    run.cut(article for article in articles if run.wants(article, "", ""))
     return run.finish([], prune=False)
-
-
-def embedding_hash(fingerprint: str, text: str) -> bytes:
-    """The key under which a text's vector is cached, for one model."""
-    content = f"{fingerprint}\0{text}".encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def prepare(
     article: Article, source: str, root: str, embedder: Embedder
 ) -> tuple[ArticleRecord, dict[bytes, str]]:
     """An article cut into passages, and the texts to embed by the hash of each."""
-    passages = chunking.split_article(article, embedder)
-    texts = [chunking.embedding_text(article.title, passage, embedder) for passage in passages]
-    keys = tuple(embedding_hash(embedder.fingerprint, text) for text in texts)
-    record = ArticleRecord(article, source, root, tuple(passages), keys)
-    return record, dict(zip(keys, texts, strict=True))
+    cut = workers.cut(article, embedder)
+    texts = [chunking.embedding_text(article.title, each, embedder) for each in cut.passages]
+    record = ArticleRecord(article, source, root, cut.passages, cut.keys)
+    return record, dict(zip(cut.keys, texts, strict=True))
 
 
-def embed_missing(
-    catalog: Catalog,
-    embedder: Embedder,
-    texts: dict[bytes, str],
-    on_batch: Callable[[int], None] = lambda _: None,
-) -> int:
+def embed_missing(catalog: Catalog, embedder: Embedder, texts: Mapping[bytes, str]) -> int:
     """Embeds and caches what is not cached yet, saving batch by batch; how many it embedded."""
-    known = catalog.embeddings(list(texts))
-    missing = sorted((key for key in texts if key not in known), key=lambda key: len(texts[key]))
-    for at in range(0, len(missing), EMBEDDING_BATCH):
-        keys = missing[at : at + EMBEDDING_BATCH]
-        vectors = embedder.embed_passages([texts[key] for key in keys])
-        batch: dict[bytes, Vectors] = dict(zip(keys, vectors, strict=True))
+    missing = _missing(catalog, texts)
+    for batch in InProcess(embedder).embed(missing):
         catalog.put_embeddings(batch)
-        on_batch(len(keys))
     return len(missing)
 
 
-def embed_pending(store: Store, embedder: Embedder, on_progress: OnProgress) -> int:
+def embed_pending(store: Store, crew: Workers, on_progress: OnProgress) -> int:
     """Embeds what is found by its words only, also what an earlier add has left; how many."""
     total, settled, embedded = store.catalog.pending_count(), 0, 0
-    while pending := store.catalog.pending(INDEX_PASSAGES):
-        done = settled
-
-        def on_batch(count: int) -> None:
-            nonlocal done
-            done += count
-            on_progress(Progress("passages", done, total))
-
-        texts = {
-            key: chunking.embedding_text(article.title, passage, embedder)
-            for passage, article, key in pending
-        }
-        embedded += embed_missing(store.catalog, embedder, texts, on_batch)
-        store.index(pending)
+    while pending := store.catalog.pending(crew.window):
+        window = _Window(store, crew, pending)
+        for done in window.embed():
+            on_progress(Progress("passages", settled + done, total))
+        embedded += window.embedded
         settled += len(pending)
         on_progress(Progress("passages", settled, max(total, settled)))
     return embedded
+
+
+def _missing(catalog: Catalog, texts: Mapping[bytes, str]) -> dict[bytes, str]:
+    known = catalog.embeddings(list(texts))
+    return {key: text for key, text in texts.items() if key not in known}
+
+
+class _Window:
+    """Some of the pending passages, from texts to vectors that are found."""
+
+    def __init__(self, store: Store, crew: Workers, pending: Sequence[Pending]) -> None:
+        self.store = store
+        self.crew = crew
+        self.embedded = 0
+        texts = {
+            key: chunking.embedding_text(article.title, passage, crew.embedder)
+            for passage, article, key in pending
+        }
+        self.missing = _missing(store.catalog, texts)
+        self.waiting: dict[bytes, list[Pending]] = {}
+        self.ready: list[Pending] = []
+        for each in pending:
+            place = self.waiting.setdefault(each[2], []) if each[2] in self.missing else self.ready
+            place.append(each)
+
+    def embed(self) -> Iterator[int]:
+        """Saves vectors as they come, and indexes what has got one; tells how many are saved."""
+        batch: dict[bytes, Vectors] = {}
+        for some in self.crew.embed(self.missing):
+            # Whatever was tried twice: each is taken once.
+            batch |= {key: vector for key, vector in some.items() if key in self.waiting}
+            if len(batch) >= workers.BATCH:
+                self._save(batch)
+                yield self.embedded
+                batch = {}
+        if batch:
+            self._save(batch)
+            yield self.embedded
+        if self.waiting:
+            raise WorkerError(
+                f"{len(self.waiting)} passages did not come back from the workers. They are found "
+                "by their words; run this again to go on."
+            )
+        self._index(1)
+
+    def _save(self, batch: Mapping[bytes, Vectors]) -> None:
+        self.store.catalog.put_embeddings(batch)
+        self.embedded += len(batch)
+        for key in batch:
+            self.ready += self.waiting.pop(key)
+        self._index(INDEX_PASSAGES)
+
+    def _index(self, least: int) -> None:
+        """Workers go on meanwhile."""
+        while len(self.ready) >= least:
+            self.store.index(self.ready[:INDEX_PASSAGES])
+            del self.ready[:INDEX_PASSAGES]
 
 
 @dataclass
@@ -132,7 +165,7 @@ class _Run:
     """One add: what is seen so far, and the articles that wait to be published."""
 
     store: Store
-    embedder: Embedder
+    crew: Workers
     total: int
     on_progress: OnProgress
     changes: dict[str, ArticleChange] = field(default_factory=dict)
@@ -141,13 +174,14 @@ class _Run:
     broken: set[str] = field(default_factory=set)
     moved: dict[str, tuple[str, str]] = field(default_factory=dict)
     files: dict[tuple[str, bytes], dict[str, str]] = field(default_factory=dict)
+    cutting: dict[str, tuple[Article, str, str]] = field(default_factory=dict)
     records: list[ArticleRecord] = field(default_factory=list)
     waiting: int = 0  # passages of the records
     published: float = field(default_factory=time.monotonic)
     done: int = 0
 
-    def read(self, path: Path, root: str) -> None:
-        """Takes the articles of a file, without opening them if it was read before as it is."""
+    def read(self, path: Path, root: str) -> Iterator[Article]:
+        """The new articles of a file, which is not opened if it was read before as it is."""
         digest = loading.digest(path)
         before = self.store.catalog.read_before(str(path), digest) if digest else []
         if before and not any(kept.id in self.hashes for kept in before):
@@ -159,14 +193,15 @@ class _Run:
         for loaded in loading.load(path):
             if loaded.article is not None:
                 held[loaded.article.id] = loaded.article.content_hash
-                self.take(loaded.article, loaded.source, root)
+                if self.wants(loaded.article, loaded.source, root):
+                    yield loaded.article
             elif loaded.failure is not None:
                 self.fail(loaded.failure, path)
         if digest and held and len(self.failed) == failures:
             self.files[str(path), digest] = held
 
-    def take(self, article: Article, source: str, root: str) -> None:
-        """Queues one article if it is new or changed."""
+    def wants(self, article: Article, source: str, root: str) -> bool:
+        """Whether an article is new or changed; then it is to be cut."""
         content_hash = article.content_hash
         if article.id in self.hashes:
             if self.hashes[article.id] != content_hash:
@@ -174,17 +209,35 @@ class _Run:
                     f"another article of this add has the same id, {article.id}; give it its own"
                 )
                 self.failed.append(Failure(source or article.id, reason))
-            return
+            return False
         self.hashes[article.id] = content_hash
         stored = self.store.catalog.content_hashes([article.id]).get(article.id)
         if stored == content_hash:
             self._unchanged(article.id, article.title, source, root)
-            return
+            return False
         status: Change = "added" if stored is None else "updated"
-        record, _ = prepare(article, source, root, self.embedder)
-        self.records.append(record)
-        self.waiting += len(record.passages)
         self.changes[article.id] = ArticleChange(article.id, article.title, status)
+        self.cutting[article.id] = article, source, root
+        return True
+
+    def cut(self, articles: Iterable[Article]) -> None:
+        """Has them cut and publishes them."""
+        for cut in self.crew.cut(articles):
+            self._queue(cut)
+        self.flush()
+        if self.cutting:
+            raise WorkerError(
+                f"{len(self.cutting)} articles did not come back from the workers. The others are "
+                "added; run this again to go on."
+            )
+
+    def _queue(self, cut: Cut) -> None:
+        """Queues one article to be published; again where it was cut twice is once."""
+        if cut.article_id not in self.cutting:
+            return
+        article, source, root = self.cutting.pop(cut.article_id)
+        self.records.append(ArticleRecord(article, source, root, cut.passages, cut.keys))
+        self.waiting += len(cut.passages)
         self.done += 1
         self._tell()
         late = time.monotonic() - self.published > PUBLISH_SECONDS
@@ -211,9 +264,13 @@ class _Run:
         if self.records:
             self.store.publish(self.records)
             self.records, self.waiting = [], 0
-        if self.files:  # their articles are published, or were there
-            self.store.catalog.note_files(self.files)
-            self.files = {}
+        # Those whose articles are published, or were there.
+        whole = {
+            file: held for file, held in self.files.items() if self.cutting.keys().isdisjoint(held)
+        }
+        if whole:
+            self.store.catalog.note_files(whole)
+            self.files = {file: held for file, held in self.files.items() if file not in whole}
         self.published = time.monotonic()
 
     def finish(self, roots: Sequence[str], *, prune: bool) -> IngestReport:
@@ -226,7 +283,7 @@ class _Run:
         ]
         if prune and vanished:
             self.store.remove([change.id for change in vanished])
-        embedded = embed_pending(self.store, self.embedder, self.on_progress)
+        embedded = embed_pending(self.store, self.crew, self.on_progress)
         if any(change.status == "updated" for change in self.changes.values()):
             self.store.catalog.drop_unused_embeddings()
         removed = tuple(vanished) if prune else ()

@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from qa import embedding, ingestion, store
+from qa import embedding, ingestion, places, store, tracing
 from qa.assistant import Assistant, find
-from qa.catalog import ArticleRecord, Catalog
+from qa.catalog import ArticleRecord
 from qa.citations import Policy
-from qa.embedding import SentenceTransformerEmbedder
+from qa.embedding import GraphEmbedder, SentenceTransformerEmbedder
 from qa.entailment import CrossEncoderEntailment
 from qa.errors import InputError, LibraryError, ModelError, ModelMismatchError, SettingsError
 from qa.generation.extractive import ExtractiveGenerator
+from qa.places import Place
 from qa.protocols import Embedder, Generator, Retriever, TermStatistics
 from qa.reading import MiniLMReader
 from qa.retrieval import (
@@ -43,8 +44,11 @@ from qa.types import (
     Passage,
     Turn,
 )
+from qa.workers import Itself, hire
 
 if TYPE_CHECKING:
+    from langchain_core.retrievers import BaseRetriever as LangChainRetriever
+    from llama_index.core.base.base_retriever import BaseRetriever
     from llama_index.core.llms import LLM
 
     from qa.generation.models import LanguageModel
@@ -76,6 +80,8 @@ class Library:
         self._embedder = embedder
         self._generator = generator
         self._llm = llm
+        # Every answer passes through it, whichever face asked: a server counts here.
+        self.watched: Callable[[Iterator[Answer]], Iterator[Answer]] = iter
 
     @classmethod
     def open(
@@ -104,6 +110,24 @@ class Library:
         return self._embedder or embedding.choose(self.settings.embedding_model, self._graphs)
 
     @property
+    def _recipe(self) -> Callable[[], Embedder]:
+        """How a worker makes the embedder: a model by its name, a program's own as it is."""
+        if isinstance(self.embedder, (GraphEmbedder, SentenceTransformerEmbedder)):
+            return partial(embedding.choose, self.embedder.name, self._graphs.resolve())
+        return Itself(self.embedder)
+
+    @cached_property
+    def place(self) -> Place:
+        """Where the library is: a folder, or servers. Raises SettingsError for a bad address."""
+        return places.place(self.settings)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a library: ``add`` makes one where there is none."""
+        with self.place.errors():
+            return self.place.exists()
+
+    @property
     def _graphs(self) -> Path:
         return self.path / "graphs"
 
@@ -128,6 +152,9 @@ class Library:
             self.__dict__.pop(name, None)
         if opened is not None:
             opened.close()
+        where = self.__dict__.pop("place", None)
+        if where is not None:
+            where.close()
 
     # Reading
 
@@ -159,44 +186,54 @@ class Library:
     ) -> Iterator[Answer]:
         """Ever more complete answers; the last one is final."""
         question = _checked(question, "question")
-        with store.storage_errors(self.path):
+        yield from self.watched(self._stream(question, history, filters))
+
+    def _stream(
+        self, question: str, history: Sequence[Turn], filters: Filters | None
+    ) -> Iterator[Answer]:
+        with self.place.errors():
             yield from self._assistant.stream(question, history, filters)
 
     def articles(self) -> list[Listing]:
         """Every article without its text, newest first, those of unknown date last."""
-        with store.storage_errors(self.path):
+        with self.place.errors():
             return self._store.catalog.listings()
 
     def find_articles(self, words: str, most: int) -> tuple[list[Listing], int]:
         """The newest ``most`` articles that have these words in title or publisher (all where there
         are none), and how many have them."""
-        with store.storage_errors(self.path):
+        with self.place.errors():
             return self._store.catalog.find(words, most)
 
     def span(self) -> tuple[int, str | None, str | None]:
         """How many articles there are, and the first and the last day they are from, if known."""
-        with store.storage_errors(self.path):
+        with self.place.errors():
             return self._store.catalog.span()
+
+    def size(self) -> tuple[int, int]:
+        """How many articles there are, and how many passages they are cut into."""
+        with self.place.errors():
+            return self._store.catalog.article_count(), self._store.catalog.passage_count()
 
     def count(self, filters: Filters) -> int:
         """How many articles the filters let through."""
-        with store.storage_errors(self.path):
+        with self.place.errors():
             return len(self._store.catalog.matching(filters))
 
     @property
     def generation(self) -> int:
         """A number that grows with every change of the articles."""
-        with store.storage_errors(self.path):
+        with self.place.errors():
             return self._store.catalog.generation
 
     def source_of(self, article_id: str) -> str:
         """The file that an article came from; empty where a program made it or it is not there."""
-        with store.storage_errors(self.path):
+        with self.place.errors():
             return self._store.catalog.source_of(article_id)
 
     def articles_from(self, file: str) -> int:
         """How many articles came from this file."""
-        with store.storage_errors(self.path):
+        with self.place.errors():
             return self._store.catalog.articles_from(file)
 
     def questions(
@@ -206,27 +243,33 @@ class Library:
 
         None of those in ``but``. They are about sentences of a plain form, in English.
         """
-        with store.storage_errors(self.path):
+        with self.place.errors():
             found = self._store.catalog.suggestions(article_ids, SUGGESTIONS_TRIED * most)
         found.sort(key=lambda each: each[1].question.startswith("Who is "))  # the least telling
-        return list(islice(self._answerable(found, set(but)), most))
+        with tracing.untraced():
+            return list(islice(self._answerable(found, set(but)), most))
 
     def publishers(self) -> list[str]:
         """The publishers that articles name, in alphabetical order."""
-        with store.storage_errors(self.path):
+        with self.place.errors():
             return self._store.catalog.publishers()
 
     def article(self, article_id: str) -> Article:
         """One article whole. Raises InputError where there is none of this id."""
-        with store.storage_errors(self.path):
+        with self.place.errors():
             found = self._store.catalog.article(article_id)
         if found is None:
             raise InputError(f"There is no article {article_id}. See the ids with: qa list")
         return found
 
+    def articles_by_id(self, ids: Iterable[str]) -> dict[str, Article]:
+        """Those of these articles that there are."""
+        with self.place.errors():
+            return self._store.catalog.articles(ids)
+
     def passages(self, article_id: str) -> list[Passage]:
         """An article's passages in reading order."""
-        with store.storage_errors(self.path):
+        with self.place.errors():
             return self._store.catalog.passages_of(article_id)
 
     @property
@@ -237,12 +280,30 @@ class Library:
     def check(self) -> list[Check]:
         """What ``qa doctor`` says: the model, then the catalog against its indexes."""
         checks = [self._check_model(), *self._check_answering()]
-        if not Store.exists(self.path):
-            detail = f"there is none in {self.path}"
+        if not self.exists:
+            detail = f"there is none in {self.place.name}"
             return [*checks, Check("library", False, detail, "Add articles: qa add FOLDER")]
         self.close()
-        with store.storage_errors(self.path):
-            return [*checks, *store.check(self.path), self._check_fingerprint()]
+        with self.place.errors():
+            return [*checks, *store.check(self.place), self._check_fingerprint()]
+
+    # Inside other programs
+
+    def as_llama_index_retriever(
+        self, k: int = 10, filters: Filters | None = None
+    ) -> BaseRetriever:
+        """A retriever for LlamaIndex's engines; offsets and metadata are the articles'."""
+        from qa import integrations
+
+        return integrations.as_llama_index_retriever(self, k, filters)
+
+    def as_langchain_retriever(
+        self, k: int = 10, filters: Filters | None = None
+    ) -> LangChainRetriever:
+        """A retriever for LangChain's chains. Raises SettingsError without the extra langchain."""
+        from qa import integrations
+
+        return integrations.as_langchain_retriever(self, k, filters)
 
     # Writing
 
@@ -252,6 +313,7 @@ class Library:
         *,
         prune: bool = False,
         on_progress: ingestion.OnProgress | None = None,
+        workers: int | None = None,
     ) -> IngestReport:
         """Adds or updates articles from files, folders and :class:`Article` objects.
 
@@ -259,17 +321,18 @@ class Library:
         be read is reported in ``failed`` and stops nothing; a path that does not exist raises
         InputError before anything is done. With ``prune``, articles that have vanished from a
         folder added earlier are removed.
+
+        ``workers`` processes cut and embed, 0 for one a core; where RAY_ADDRESS is in the
+        environment, that Ray cluster's. Without it this process does so, on all cores.
         """
         sources = [sources] if isinstance(sources, (str, PathLike, Article)) else list(sources)
         own = [source for source in sources if isinstance(source, Article)]
         found = ingestion.find_sources(str(s) for s in sources if not isinstance(s, Article))
-        with self._writing(create=True) as opened:
-            report = ingestion.ingest(
-                opened, self.embedder, found, prune=prune, on_progress=on_progress
-            )
+        hired = hire(self.embedder, self._recipe, workers)
+        with self._writing(create=True) as opened, hired as crew:
+            report = ingestion.ingest(opened, crew, found, prune=prune, on_progress=on_progress)
             if own:
-                added = ingestion.add_articles(opened, self.embedder, own)
-                report = _merged(report, added)
+                report = _merged(report, ingestion.add_articles(opened, crew, own))
             if isinstance(self.embedder, SentenceTransformerEmbedder):
                 embedding.prepare(self.embedder, self._graphs)
         return report
@@ -294,15 +357,15 @@ class Library:
         Nothing is embedded again, unless ``embed``: then every article is cut and embedded with
         the configured model, which becomes the library's.
         """
-        if not Store.exists(self.path):
+        if not self.exists:
             raise LibraryError(
-                f"There is no library in {self.path}. Add articles first: qa add FOLDER"
+                f"There is no library in {self.place.name}. Add articles first: qa add FOLDER"
             )
         self.close()
-        with store.writing(self.path), store.storage_errors(self.path):
+        with self.place.writing(), self.place.errors():
             if embed:
                 self._embed_anew()
-            return store.rebuild(self.path)
+            return store.rebuild(self.place)
 
     def _answerable(
         self, found: Iterable[tuple[str, Suggestion]], known: set[str]
@@ -326,12 +389,12 @@ class Library:
 
     @cached_property
     def _store(self) -> Store:
-        if not Store.exists(self.path):
+        if not self.exists:
             raise LibraryError(
-                f"There is no library in {self.path}. Add articles first: qa add FOLDER"
+                f"There is no library in {self.place.name}. Add articles first: qa add FOLDER"
             )
-        with store.storage_errors(self.path):
-            return Store(self.path)
+        with self.place.errors():
+            return Store(self.place)
 
     @cached_property
     def _retriever(self) -> Retriever:
@@ -387,30 +450,31 @@ class Library:
         opened = self._store
         if opened.catalog.fingerprint != self.embedder.fingerprint:
             raise ModelMismatchError(
-                f"The library {self.path} was embedded with {opened.catalog.fingerprint}, and the "
-                f"configured model is {self.embedder.fingerprint}. Set QA_EMBEDDING_MODEL to the "
-                "former, or embed the library with the latter: qa rebuild --embed"
+                f"The library {self.place.name} was embedded with {opened.catalog.fingerprint}, "
+                f"and the configured model is {self.embedder.fingerprint}. Set QA_EMBEDDING_MODEL "
+                "to the former, or embed the library with the latter: qa rebuild --embed"
             )
         return opened
 
     @contextmanager
     def _writing(self, *, create: bool = False) -> Iterator[Store]:
-        if not create and not Store.exists(self.path):
+        if not create and not self.exists:
             self._store  # noqa: B018  raises with the right words
         fingerprint = self.embedder.fingerprint if create else ""
-        with store.storage_errors(self.path), store.writing(self.path):
-            if not Store.exists(self.path):
-                Store.create(self.path, fingerprint).close()
+        with self.place.errors(), self.place.writing():
+            if not self.exists:
+                self.place.create(fingerprint)
             opened = self._matching_store() if create else self._store
             with opened.reading():  # sees what another writer has left
                 pass
             opened.catalog.upgrade()
+            self.place.claim(opened.catalog)
             opened.sweep()
             yield opened
 
     def _embed_anew(self) -> None:
         """Caches vectors of the configured model for all articles, then switches to them."""
-        catalog = Catalog(self.path / "catalog.db")
+        catalog = self.place.catalog()
         try:
             ids = [listing.id for listing in catalog.listings()]
             records: list[ArticleRecord] = []
@@ -470,7 +534,7 @@ class Library:
         return Check("language model", bool(words.strip()), detail, "Choose another QA_LLM_MODEL.")
 
     def _check_fingerprint(self) -> Check:
-        catalog = Catalog(self.path / "catalog.db")
+        catalog = self.place.catalog()
         try:
             stored, configured = catalog.fingerprint, self.embedder.fingerprint
         finally:
@@ -490,7 +554,7 @@ class _FreshRetriever:
 
     def retrieve(self, query: str, k: int, filters: Filters) -> list[Hit]:
         opened = self._matching_store()  # another process may have changed the model, too
-        with store.storage_errors(opened.path), opened.reading():
+        with opened.place.errors(), opened.reading():
             return self._inner.retrieve(query, k, filters)
 
 

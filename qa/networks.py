@@ -142,7 +142,10 @@ def tokens(ids: Sequence[int]) -> dict[str, Array]:
 
 
 def workers() -> int:
-    """The processors that this program may use."""
+    """The processors that this program may use: OMP_NUM_THREADS of them, where that is set."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked):
+        return int(asked)
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from qa import fusion
+from qa import fusion, tracing
 from qa.catalog import Catalog
 from qa.fusion import Shingles
 from qa.lexical import LexicalIndex
@@ -66,9 +66,14 @@ class HybridRetriever:
 
     def retrieve(self, query: str, k: int, filters: Filters) -> list[Hit]:
         pool = max(POOL, k) + SPARE
-        vector = self._dense.embedder.embed_query(query)
-        lexical = dict(self._lexical.search(query, pool, filters))
-        dense = dict(self._dense.index.search(vector, pool, filters))
+        embedder = self._dense.embedder
+        with tracing.span("embed", tracing.EMBEDDING) as span:
+            vector = embedder.embed_query(query)
+            span.embedded(embedder.fingerprint, query)
+        with tracing.span("lexical", tracing.RETRIEVER, query):
+            lexical = dict(self._lexical.search(query, pool, filters))
+        with tracing.span("dense", tracing.RETRIEVER, query):
+            dense = dict(self._dense.index.search(vector, pool, filters))
         lexical |= self._lexical.score(query, [key for key in dense if key not in lexical])
         missing = self._catalog.vectors([key for key in lexical if key not in dense])
         dense |= {key: float(stored @ vector) for key, stored in missing.items()}

@@ -8,24 +8,17 @@ the journal tells the next writer what the indexes hold too much and what waits 
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import sqlite3
-import sys
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qa import vectors
 from qa.catalog import ArticleRecord, Catalog
-from qa.errors import LibraryError, LockedError
+from qa.errors import LibraryError
 from qa.exact import ExactIndex
 from qa.lexical import LexicalIndex
+from qa.places import Place
 from qa.types import Article, Check, Filters, Passage
 from qa.vectors import VectorIndex
 
@@ -47,11 +40,11 @@ UNFOUND_SHARE = 0.1  # the index is approximate; more than this is damage
 
 
 class Store:
-    """The three stores of one library folder, opened together."""
+    """The three stores of one library, opened together."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.catalog = Catalog(path / "catalog.db")
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.catalog = place.catalog()
         self._seen = self.catalog.generation
         self._readers = 0
         self._turn = threading.Condition()
@@ -62,19 +55,18 @@ class Store:
     @cached_property
     def lexical(self) -> LexicalIndex:
         """Opened when first needed, as are the vectors: a list of articles needs neither."""
-        _adopt_rebuilt(self.path)
-        return LexicalIndex(self.path / "lexical")
+        return self.place.lexical()
 
     @cached_property
-    def vectors(self) -> VectorIndex:
-        _adopt_rebuilt(self.path)
-        return VectorIndex(self.path / "chroma")
+    def vectors(self) -> VectorIndex | None:
+        """None where the catalog's own vectors are compared, all of them."""
+        return self.place.vectors(self.catalog)
 
     def search(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[str, float]]:
         """Passage ids with their cosine similarity, -1 to 1, nearest first."""
         count = self._passage_count()
         articles = self.catalog.matching(filters) if filters != Filters() else None
-        if count <= EXACT_PASSAGES:
+        if count <= EXACT_PASSAGES or self.vectors is None:
             return self._in_memory().search(vector, k, articles)
         if articles is None:
             return self.vectors.search(vector, k, filters)
@@ -84,27 +76,10 @@ class Store:
             return self._in_memory().search(vector, k, articles)
         return self.vectors.search(vector, k, filters)
 
-    @classmethod
-    def create(cls, path: Path, fingerprint: str) -> Store:
-        """A new library for one embedding model, in a folder that only its owner can read."""
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.chmod(0o700)
-        for name, index in (("lexical", LexicalIndex), ("chroma", VectorIndex)):
-            if (path / name).exists():  # left by a creation that was cut short before its catalog
-                shutil.rmtree(path / name)
-            made: LexicalIndex | VectorIndex = index.create(path / name)
-            if isinstance(made, VectorIndex):
-                made.close()
-        Catalog.create(path / "catalog.db", fingerprint).close()
-        return cls(path)
-
-    @staticmethod
-    def exists(path: Path) -> bool:
-        return (path / "catalog.db").exists()
-
     def close(self) -> None:
-        if "vectors" in self.__dict__:
-            self.vectors.close()
+        vectors = self.__dict__.get("vectors")
+        if vectors is not None:
+            vectors.close()
         self.catalog.close()
 
     @contextmanager
@@ -127,14 +102,16 @@ class Store:
         articles = {p.id: record.article for record in records for p in record.passages}
         passages = [p for record in records for p in record.passages]
         self.catalog.expect(articles)
-        self.lexical.upsert((p, articles[p.id]) for p in passages)
+        if self.lexical.apart:
+            self.lexical.upsert((p, articles[p.id]) for p in passages)
         self.catalog.publish(records)
         self.sweep()
 
     def index(self, pending: Sequence[tuple[Passage, Article, bytes]]) -> None:
         """Gives pending passages, whose vectors are cached, to the vector index."""
         found = self.catalog.embeddings([key for _, _, key in pending])
-        self.vectors.upsert((p, article, found[key]) for p, article, key in pending)
+        if self.vectors is not None:
+            self.vectors.upsert((p, article, found[key]) for p, article, key in pending)
         self.catalog.settle([passage.id for passage, _, _ in pending])
         self._seen = self.catalog.generation
 
@@ -147,8 +124,10 @@ class Store:
         """Makes the indexes forget what is journaled and not visible."""
         gone = self.catalog.withdrawn()
         if gone:
-            self.lexical.delete(gone)
-            self.vectors.delete(gone)
+            if self.lexical.apart:
+                self.lexical.delete(gone)
+            if self.vectors is not None:
+                self.vectors.delete(gone)
             self.catalog.clear_journal(gone)
         self._seen = self.catalog.generation
 
@@ -182,31 +161,25 @@ class Store:
 
     def _reopen(self) -> None:
         for name in ("lexical", "vectors"):
-            if name in self.__dict__:
+            if self.__dict__.get(name) is not None:
                 getattr(self, name).reopen()
         self._seen = self.catalog.generation
 
 
-def _adopt_rebuilt(path: Path) -> None:
-    """Swaps in indexes that were built aside and whole; a half-built one is not marked so."""
-    if not (path / "rebuilt").exists():
-        return
-    for name in ("lexical", "chroma"):
-        if (path / f"{name}.new").exists():
-            shutil.rmtree(path / name, ignore_errors=True)
-            (path / f"{name}.new").rename(path / name)
-    (path / "rebuilt").unlink()
-
-
-def rebuild(path: Path) -> int:
+def rebuild(place: Place) -> int:
     """Builds both indexes anew from the catalog, aside, and swaps them in; passages done.
 
     The indexes need not open as they are.
     """
-    catalog = Catalog(path / "catalog.db")
+    catalog, count = place.catalog(), 0
     try:
-        count = _build_indexes(path, catalog)
-        _adopt_rebuilt(path)
+        with place.rebuild_lexical() as lexical, place.rebuild_vectors(catalog) as vectors:
+            for batch in catalog.every_passage(REBUILD_BATCH):
+                lexical.upsert(batch)
+                if vectors is not None:
+                    found = catalog.vectors([passage.id for passage, _ in batch])
+                    vectors.upsert((p, a, found[p.id]) for p, a in batch if p.id in found)
+                count += len(batch)
         catalog.clear_journal(catalog.withdrawn())
         catalog.settle_embedded()
         return count
@@ -214,82 +187,25 @@ def rebuild(path: Path) -> int:
         catalog.close()
 
 
-def _build_indexes(path: Path, catalog: Catalog) -> int:
-    for name in ("lexical.new", "chroma.new"):
-        shutil.rmtree(path / name, ignore_errors=True)
-    lexical = LexicalIndex.create(path / "lexical.new")
-    vector_index = VectorIndex.create(path / "chroma.new")
-    count = 0
-    try:
-        for batch in catalog.every_passage(REBUILD_BATCH):
-            found = catalog.vectors([passage.id for passage, _ in batch])
-            lexical.upsert(batch)
-            vector_index.upsert((p, a, found[p.id]) for p, a in batch if p.id in found)
-            count += len(batch)
-    finally:
-        vector_index.close()
-    (path / "rebuilt").touch()
-    return count
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Holds the library's one writer's lock, or raises LockedError that names who has it."""
-    from filelock import FileLock, Timeout
-
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    holder = path / "writer.json"
-    lock = FileLock(path / "writer.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise LockedError(
-            f"The library {path} is being written by {_holder(holder)}. "
-            "Wait until it is done, then run this again."
-        ) from error
-    try:
-        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:120]
-        started = datetime.now().strftime("%H:%M")
-        holder.write_text(
-            json.dumps({"pid": os.getpid(), "command": command, "since": started}), "utf-8"
-        )
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
-
-
-@contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Says in one line what a full disk, a read-only folder or a damaged database means."""
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise LibraryError(
-            f"The library {path} cannot be used: {error}. Articles reported as added are safe; "
-            "check free space and permissions, run qa doctor, then run this again."
-        ) from error
-
-
-def check(path: Path) -> list[Check]:
-    """Compares the catalog with the indexes; opens Chroma in another process first."""
-    catalog = Catalog(path / "catalog.db")
+def check(place: Place) -> list[Check]:
+    """Compares the catalog with the indexes; opens embedded Chroma in another process first."""
+    catalog = place.catalog()
     try:
         damage = catalog.damage()
         missing = 0 if damage else catalog.missing_embeddings()
         pending = 0 if damage else catalog.pending_count()
         counts = "" if damage else _counts(catalog)
+        trouble = "" if damage else place.probe(catalog)
     finally:
         catalog.close()
     checks = [
-        Check("catalog", not damage, damage or counts, "Restore catalog.db from a backup."),
+        Check("catalog", not damage, damage or counts, "Restore it from a backup."),
         _check_embeddings(missing, pending),
     ]
-    trouble = vectors.probe(path / "chroma")
     if damage or trouble:
         checks.append(Check("vectors", not trouble, trouble or "it opens", "Run: qa rebuild"))
         return checks
-    store = Store(path)
+    store = Store(place)
     try:
         return [*checks, _check_lexical(store), _check_vectors(store)]
     except LibraryError as error:
@@ -319,15 +235,18 @@ def _check_lexical(store: Store) -> Check:
 
 def _check_vectors(store: Store) -> Check:
     """Ids must agree, and sample vectors must find themselves."""
+    index = store.vectors
+    if index is None:
+        return Check("vectors", True, "those of the catalog are compared in memory")
     journal = set(store.catalog.journal())
     wanted = store.catalog.all_passage_ids() - journal  # what is pending is not here yet
-    compared = _compare("vectors", wanted, store.vectors.ids(), journal)
+    compared = _compare("vectors", wanted, index.ids(), journal)
     if not compared.ok:
         return compared
-    lost = _lost(store, _sample(wanted, STORED_SAMPLE))
+    lost = _lost(store.catalog, index, _sample(wanted, STORED_SAMPLE))
     sample = _sample(wanted, SEARCHED_SAMPLE)
     unfound = sum(
-        not _finds_itself(store, key, v) for key, v in store.catalog.vectors(sample).items()
+        not _finds_itself(index, key, v) for key, v in store.catalog.vectors(sample).items()
     )
     if lost or unfound > len(sample) * UNFOUND_SHARE:
         detail = (
@@ -338,14 +257,14 @@ def _check_vectors(store: Store) -> Check:
     return Check("vectors", True, f"{compared.detail}; {found} of {len(sample)} find themselves")
 
 
-def _lost(store: Store, sample: Sequence[str]) -> int:
+def _lost(catalog: Catalog, index: VectorIndex, sample: Sequence[str]) -> int:
     """How many of these vectors the index has not got as the catalog has them."""
-    right, stored = store.catalog.vectors(sample), store.vectors.stored(sample)
+    right, stored = catalog.vectors(sample), index.stored(sample)
     return sum(key not in stored or float(stored[key] @ right[key]) < SAME for key in right)
 
 
-def _finds_itself(store: Store, key: str, vector: Vectors) -> bool:
-    found = store.vectors.search(vector, 10, Filters())
+def _finds_itself(index: VectorIndex, key: str, vector: Vectors) -> bool:
+    found = index.search(vector, 10, Filters())
     same = [other for other, score in found if score > SAME]
     # Passages of the same words have the same vector and may fill all places.
     return key in same or len(same) == len(found) > 0
@@ -362,11 +281,3 @@ def _compare(name: str, wanted: set[str], found: set[str], journal: set[str]) ->
         detail = f"{missing} passages missing, {extra} too many"
         return Check(name, False, detail, "Run: qa rebuild")
     return Check(name, True, f"all {len(wanted)} passages")
-
-
-def _holder(path: Path) -> str:
-    try:
-        known = json.loads(path.read_text("utf-8"))
-        return f"process {known['pid']} ({known['command']}, since {known['since']})"
-    except (OSError, ValueError, KeyError):
-        return "another process"

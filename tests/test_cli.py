@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import tiny_model
 
-from qa import cli, store
+from qa import cli, places
 
 ROWS = [
     {
@@ -182,7 +182,7 @@ def test_another_model_is_refused(
 
 def test_a_second_writer_has_code_3(run: Run, rows: Path) -> None:
     run("add", str(rows))
-    with store.writing(Path("library")):
+    with places.writing(Path("library")):
         code, _, err = run("add", str(rows))
     assert code == 3
     assert f"process {os.getpid()}" in err

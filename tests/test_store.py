@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from qa import store
+from qa import places, store
 from qa.errors import LibraryError, LockedError, ModelMismatchError
 from qa.library import Library
 from qa.settings import Settings
@@ -66,7 +66,7 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_refused_by_name(library: Library) -> None:
-    with store.writing(library.path), pytest.raises(LockedError, match=str(os.getpid())) as caught:
+    with places.writing(library.path), pytest.raises(LockedError, match=str(os.getpid())) as caught:
         reopened(library).add([Article("b", "B", "Text.")])
     assert caught.value.exit_code == 3
     assert len(library.articles()) == 3
@@ -131,6 +131,7 @@ def test_a_large_library_without_its_vectors_says_what_to_do(
 def test_vectors_that_do_not_find_themselves_are_noticed(library: Library) -> None:
     passage = library.passages("harbour")[0]
     wrong = WordEmbedder().embed_query("quite different words altogether")
+    assert library._store.vectors is not None
     library._store.vectors.upsert([(passage, library.article("harbour"), wrong)])
     failed = [check for check in library.check() if not check.ok]
     assert [check.name for check in failed] == ["vectors"]
@@ -138,6 +139,7 @@ def test_vectors_that_do_not_find_themselves_are_noticed(library: Library) -> No
 
 
 def test_vectors_missing_from_the_index_are_noticed(library: Library) -> None:
+    assert library._store.vectors is not None
     library._store.vectors.delete([library.passages("harbour")[0].id])
     failed = [check for check in library.check() if not check.ok]
     assert [(check.name, check.fix) for check in failed] == [("vectors", "Run: qa rebuild")]

@@ -7,6 +7,7 @@ server's text reaches a message: an error says in our words what went wrong and 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import queue
 import socket
 import threading
@@ -15,6 +16,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from qa import prompts, tracing
 from qa.errors import ModelError, SettingsError
 from qa.settings import Settings
 from qa.types import Message
@@ -85,6 +87,13 @@ class LanguageModel:
         Raises LanguageModelError where none comes or where it breaks off. Tries again, three times
         in all, where that may help and nothing was written yet.
         """
+
+        def tell(span: tracing.Span, pieces: Sequence[str]) -> None:
+            span.talked(self.name, messages, "".join(pieces), prompts.estimate_tokens)
+
+        return tracing.over("llm", tracing.LLM, None, self._tried(messages), tell)
+
+    def _tried(self, messages: Sequence[Message]) -> Iterator[str]:
         from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
         began = False
@@ -110,8 +119,11 @@ class LanguageModel:
     def _once(self, messages: Sequence[Message]) -> Iterator[str]:
         arrived: queue.Queue[str | BaseException | None] = queue.Queue()
         stop = threading.Event()
+        within = contextvars.copy_context()  # what traces requests there finds whose they are
         work = threading.Thread(
-            target=_pump, args=(lambda: self._open(messages), arrived, stop), daemon=True
+            target=within.run,
+            args=(_pump, lambda: self._open(messages), arrived, stop),
+            daemon=True,
         )
         work.start()
         try:

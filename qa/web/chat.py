@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
-import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
@@ -14,16 +14,21 @@ from pathlib import Path
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from qa import tracing
 from qa.errors import LibraryError, SettingsError
 from qa.library import Library
 from qa.settings import Settings
-from qa.store import Store
-from qa.web import hosting
+from qa.web import api, hosting, logs
 from qa.web.conversation import Chat
+from qa.web.keys import Door
 from qa.web.line import Line
+from qa.web.logs import Requests
+from qa.web.metrics import Faces, Metrics
 from qa.web.page import I18N, TITLE, Desk, page
 from qa.web.security import SameSite, SecurityHeaders, Uploads, headers
 
@@ -39,12 +44,16 @@ ENDPOINT_PLACES = 8  # questions answered at once where a language model elsewhe
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
+logger = logging.getLogger(logs.SAID)
+
 
 def build(library: Library, framed_by: str = "") -> FastAPI:
     """The app for one library, which it closes when it shuts down."""
     settings = library.settings
     readiness = hosting.Readiness(library)
     line, chat = Line(_places(settings), LONGEST), Chat(library)
+    metrics = Metrics(library, line)
+    library.watched = metrics.watched
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,7 +67,10 @@ def build(library: Library, framed_by: str = "") -> FastAPI:
     app.add_middleware(SecurityHeaders, given=headers(framed_by))
     app.add_middleware(SameSite)
     app.add_middleware(Uploads, allowed=partial(hosting.editable, settings))
+    app.add_middleware(Faces)
+    app.add_middleware(Requests, done=metrics.requested, user=_signed_in(app))
     app.mount("/static-qa", StaticFiles(directory=STATIC))
+    app.router.routes.append(Route("/metrics", Door(metrics.app(), settings, lambda _: 0)))
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -70,6 +82,7 @@ def build(library: Library, framed_by: str = "") -> FastAPI:
         status = "ready" if is_ready else "not ready"
         return JSONResponse({"status": status, "reason": reason}, 200 if is_ready else 503)
 
+    app.router.routes.append(api.Doors(api.build(chat, line)))
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         page(Desk(chat, line)),
@@ -85,6 +98,20 @@ def build(library: Library, framed_by: str = "") -> FastAPI:
         i18n=I18N,
     )
     return mounted
+
+
+def _signed_in(app: FastAPI) -> Callable[[HTTPConnection], str]:
+    """Who has signed in on the page that is mounted in an app, by the cookie that Gradio gave."""
+
+    def name(request: HTTPConnection) -> str:
+        page = next((each.app for each in app.routes[::-1] if isinstance(each, Mount)), None)
+        cookies = (
+            f"access-token{kind}-{getattr(page, 'cookie_id', '')}" for kind in ("", "-unsecure")
+        )
+        token = next((request.cookies[each] for each in cookies if each in request.cookies), "")
+        return str(getattr(page, "tokens", {}).get(token, ""))
+
+    return name
 
 
 def _places(settings: Settings) -> int:
@@ -108,12 +135,18 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Runs the chat until it is stopped. Raises QaError where it cannot start."""
     listening = _listen(settings.host, settings.port)
-    with closing(listening), Library.open(settings=settings) as library:
+    with (
+        closing(listening),
+        logs.running(settings),
+        Library.open(settings=settings) as library,
+    ):
         _prepare(library)
         for warning in hosting.warnings(settings):
-            _say(warning)
+            logger.warning(warning)
         framed_by = SPACE if "SPACE_ID" in os.environ else ""
-        config = uvicorn.Config(build(library, framed_by), log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            build(library, framed_by), log_level="warning", log_config=None, access_log=False
+        )
         with suppress(KeyboardInterrupt):
             _Server(config).run(sockets=[listening])
 
@@ -133,15 +166,16 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _prepare(library: Library) -> None:
     """Loads the model and opens the stores, so that the first question does not wait for them."""
-    if not Store.exists(library.path):
+    if not library.exists:
         if library.path.exists() and not library.path.is_dir():
             raise LibraryError(
                 f"{library.path} is a file, and a library is a folder. Choose another: --library"
             )
-        _say(f"There are no articles in {library.path} yet. Add some: qa add FOLDER")
+        _say(f"There are no articles in {library.place.name} yet. Add some: qa add FOLDER")
         return
     _say("Loading the library and its model…")
-    library.search("Is everything ready?", 1)
+    with tracing.untraced():
+        library.search("Is everything ready?", 1)
 
 
 def _address(listening: socket.socket) -> str:
@@ -150,4 +184,4 @@ def _address(listening: socket.socket) -> str:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    logger.info(line)

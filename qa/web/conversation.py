@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import date
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from qa import contract
+from qa import contract, tracing
 from qa.assistant import READING
 from qa.errors import InputError, LibraryError, QaError
 from qa.library import Library
-from qa.store import Store
 from qa.types import ABSTENTION, Answer, Filters, Hit, Turn
-from qa.web import exporting, keeping, rendering
+from qa.web import exporting, keeping, logs, rendering
 from qa.web.keeping import Conversations, Kept
 from qa.web.languages import Words, words
 
@@ -188,7 +187,8 @@ class Chat:
         answering, problem = Answering(row.number, question, reader.t), ""
         try:
             yield _view(conversation, [*before, answering.now()], reader.t)
-            updates = self.library.stream(question, _history(past), filters)
+            answers = self.library.stream(question, _history(past), filters)
+            updates = tracing.of(tracing.SESSION, conversation, answers)
             for _ in paced(answering.follow(pumped(updates, run.stop, self._pumps), run.stop)):
                 yield _view(conversation, [*before, answering.now()], reader.t)
         except GeneratorExit:  # the reader has gone: what is there is kept
@@ -494,7 +494,7 @@ def explain(error: Exception, t: Words) -> str:
     """One line for a person: our own message, or the id under which the log tells the rest."""
     if isinstance(error, QaError):
         return str(error)
-    key = secrets.token_hex(4)
+    key = logs.request_id()
     logger.error("error %s", key, exc_info=error)
     return t("error", key=key)
 
@@ -540,7 +540,7 @@ def pumped(
             getattr(updates, "close", lambda: None)()
             queue.put(([], failure))
 
-    threads.submit(pump)
+    threads.submit(copy_context().run, pump)
     try:
         while not stop.is_set():
             try:
@@ -562,10 +562,8 @@ def pumped(
 
 def overview(library: Library, t: Words) -> rendering.Overview:
     """How many articles there are, and from when; a library that is not there yet has none."""
-    if not Store.exists(library.path):
-        return rendering.Overview()
     try:
-        count, first, last = library.span()
+        count, first, last = library.span() if library.exists else (0, None, None)
     except Exception as error:
         return rendering.Overview(problem=explain(error, t))
     return rendering.Overview(count, first, last)
@@ -573,7 +571,7 @@ def overview(library: Library, t: Words) -> rendering.Overview:
 
 def publishers(library: Library) -> list[str]:
     try:
-        return library.publishers() if Store.exists(library.path) else []
+        return library.publishers() if library.exists else []
     except LibraryError:
         return []
 

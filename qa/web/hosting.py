@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
+from qa import tracing
 from qa.errors import LibraryError, ModelError, ModelMismatchError
 from qa.library import Library
 from qa.settings import Settings
-from qa.store import Store
 
 TRIES = 10  # wrong passwords a minute for one name, after which that name is refused for the rest
 MINUTE = 60.0
@@ -41,10 +41,10 @@ def is_public(host: str) -> bool:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return True
-    return not all(_is_loopback(str(address[4][0])) for address in found)
+    return not all(is_loopback(str(address[4][0])) for address in found)
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
     parsed = ip_address(address)
     inner = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
     return (inner or parsed).is_loopback
@@ -61,10 +61,10 @@ def editable(settings: Settings, headers: Mapping[str, str] | None = None) -> bo
         return not settings.read_only
     if settings.sign_in:
         return True
-    return not is_public(settings.host) and (headers is None or _from_here(settings.host, headers))
+    return not is_public(settings.host) and (headers is None or from_here(settings.host, headers))
 
 
-def _from_here(host: str, headers: Mapping[str, str]) -> bool:
+def from_here(host: str, headers: Mapping[str, str]) -> bool:
     """Whether a request was addressed to this machine by one of its own names.
 
     A foreign page can have its own name resolve to 127.0.0.1 (DNS rebinding), so that names are
@@ -80,7 +80,7 @@ def _from_here(host: str, headers: Mapping[str, str]) -> bool:
     if named in (host.lower(), "localhost"):
         return True
     try:
-        return _is_loopback(named)
+        return is_loopback(named)
     except ValueError:
         return False
 
@@ -150,8 +150,9 @@ def ready(library: Library) -> tuple[bool, str]:
     Searches, which loads the model the first time. A library without articles is ready.
     """
     try:
-        if Store.exists(library.path):
-            library.search("Is everything ready?", 1)
+        if library.exists:
+            with tracing.untraced():
+                library.search("Is everything ready?", 1)
         elif library.path.exists() and not library.path.is_dir():
             return False, "The library is a file, and should be a folder."
     except ModelMismatchError:

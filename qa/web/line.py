@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -32,7 +33,7 @@ class Line:
     """
 
     def __init__(self, places: int, longest: int) -> None:
-        self._free, self.longest = places, longest
+        self._free, self.places, self.longest = places, places, longest
         self._waiting: deque[asyncio.Event] = deque()
         self._threads = ThreadPoolExecutor(places, "qa-ask")
 
@@ -43,6 +44,16 @@ class Line:
     def idle(self) -> bool:
         """Whether a place is free, for work that nobody waits for."""
         return self._free > 0 and not self._waiting
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """How many have a place."""
+        return self.places - self._free
 
     async def run(
         self,
@@ -105,16 +116,18 @@ class Line:
         step = None
         try:
             while True:
-                step = loop.run_in_executor(self._threads, next, source, end)
+                # Its thread knows whose request it works for, as what it logs then says.
+                step = loop.run_in_executor(self._threads, copy_context().run, next, source, end)
                 update = await asyncio.shield(step)
                 if update is end:
                     return
                 yield update  # type: ignore[misc]
         finally:
             if step and not step.done():  # a generator that runs cannot be closed: after this step
-                step.add_done_callback(lambda _: self._threads.submit(_close, source))
+                leaving = copy_context()
+                step.add_done_callback(lambda _: self._threads.submit(leaving.run, _close, source))
             else:
-                await loop.run_in_executor(self._threads, _close, source)
+                await loop.run_in_executor(self._threads, copy_context().run, _close, source)
 
 
 def _close(source: Iterator[T]) -> None:

@@ -14,9 +14,10 @@ from urllib.parse import parse_qs
 
 import gradio as gr
 
+from qa import tracing
 from qa.errors import InputError, QaError
 from qa.library import Library
-from qa.web import conversation, exporting, hosting, keeping, languages, rendering, shelf
+from qa.web import conversation, exporting, hosting, keeping, languages, logs, rendering, shelf
 from qa.web.conversation import Chat, Reader, View
 from qa.web.keeping import Kept
 from qa.web.languages import CODES, Words, words
@@ -696,7 +697,8 @@ def _guarded(does: Callable[..., Any], outputs: int) -> Callable[..., Any]:
     @wraps(does)
     def guarded(*given: Any) -> tuple[Any, ...] | str:
         try:
-            found = does(*given)
+            with tracing.concerning(tracing.REQUEST, _request_id(given)):
+                found = does(*given)
         except Exception as error:
             told = _told(error, given, outputs)
             return told if outputs else told[0]
@@ -713,7 +715,7 @@ def _guarded_stream(
     @wraps(does)
     def guarded(*given: Any) -> Iterator[tuple[Any, ...]]:
         try:
-            for found in does(*given):
+            for found in tracing.of(tracing.REQUEST, _request_id(given), does(*given)):
                 yield (*found, "")
         except Exception as error:
             yield _told(error, given, outputs)
@@ -726,6 +728,7 @@ def _guarded_async(
 ) -> Callable[..., AsyncIterator[tuple[Any, ...]]]:
     @wraps(does)
     async def guarded(*given: Any) -> AsyncIterator[tuple[Any, ...]]:
+        tracing.concern(tracing.REQUEST, _request_id(given))
         try:
             async for found in does(*given):
                 yield (*found, "")
@@ -737,9 +740,19 @@ def _guarded_async(
 
 def _told(error: Exception, given: tuple[Any, ...], outputs: int) -> tuple[Any, ...]:
     """So many components left as they are, and a notice in the language of who asked."""
-    request = next((each for each in given if isinstance(each, gr.Request)), None)
-    problem = rendering.notice(conversation.explain(error, reader_of(request).t))
+    with tracing.concerning(tracing.REQUEST, _request_id(given)):
+        problem = rendering.notice(conversation.explain(error, reader_of(_request(given)).t))
     return (*[gr.skip()] * outputs, problem)
+
+
+def _request(given: tuple[Any, ...]) -> gr.Request | None:
+    return next((each for each in given if isinstance(each, gr.Request)), None)
+
+
+def _request_id(given: tuple[Any, ...]) -> str:
+    """The id of the HTTP request that an event came with, under which it is logged."""
+    request = _request(given)
+    return request.headers.get(logs.HEADER, "") if request else ""
 
 
 def _number(event: gr.EventData, name: str) -> int:

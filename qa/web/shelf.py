@@ -13,7 +13,6 @@ from queue import SimpleQueue
 
 from qa.errors import InputError, QaError
 from qa.library import Library
-from qa.store import Store
 from qa.types import IngestReport, Listing, Progress
 from qa.web.languages import Words
 from qa.web.rendering import Upload
@@ -25,7 +24,7 @@ MOST_FILES = 500
 
 def listed(library: Library, typed: str, most: int) -> tuple[list[Listing], int]:
     """The newest articles with these words in title or publisher, and how many there are in all."""
-    if not Store.exists(library.path):
+    if not library.exists:
         return [], 0
     return library.find_articles(typed.strip()[:200], most)
 
@@ -68,7 +67,7 @@ def add(library: Library, files: Sequence[Path], t: Words) -> Iterator[list[Uplo
 def _add_one(library: Library, file: Path, t: Words) -> Iterator[Upload]:
     name = file.name
     try:
-        stored = _store(library, file)
+        stored = keep(library, file)
         for progress in _added(library, stored):
             if isinstance(progress, IngestReport):
                 yield _outcome(name, progress, t)
@@ -83,7 +82,8 @@ def _add_one(library: Library, file: Path, t: Words) -> Iterator[Upload]:
         yield Upload(name, t("file_failed"), reason, done=True)
 
 
-def _store(library: Library, file: Path) -> Path:
+def keep(library: Library, file: Path) -> Path:
+    """Copies a file into the library's folder, to be added from there; returns where it is."""
     library.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:16]

@@ -1,9 +1,4 @@
-"""The catalog: articles, passages, cached embeddings and the manifest in SQLite.
-
-It is the source of truth. The lexical index and the vectors are derived from it and may hold more
-than it does after a crash, never less: what it does not know is ignored when read and removed by
-the next writer, who finds the ids in the ``journal``.
-"""
+"""The catalog in one SQLite file."""
 
 from __future__ import annotations
 
@@ -13,11 +8,19 @@ import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qa.dates import day_number, day_range
+from qa.catalog import ArticleRecord, Catalog, Kept
+from qa.catalog.rows import (
+    ARTICLE_COLUMNS,
+    article_of,
+    article_row,
+    passage_of,
+    passage_rows,
+    suggestion_rows,
+)
+from qa.dates import day_range
 from qa.errors import LibraryError
 from qa.exact import Owner
 from qa.types import Article, Filters, Listing, Passage
@@ -64,31 +67,10 @@ _LISTED = (
 )
 _NEWEST = "ORDER BY day IS NULL, day DESC, id"
 _FOUND = "(title || ' ' || coalesce(publisher, '') LIKE ? ESCAPE '~')"
-_ARTICLE_COLUMNS = "id, title, text, url, publisher, author, published, updated, language, metadata"
+_ARTICLE_COLUMNS = ", ".join(ARTICLE_COLUMNS)
 
 
-@dataclass(frozen=True, slots=True)
-class ArticleRecord:
-    """An article about to become visible: where it came from, and its passages."""
-
-    article: Article
-    source: str
-    root: str
-    passages: tuple[Passage, ...]
-    embedding_hashes: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An article as the catalog has it, without its text."""
-
-    id: str
-    title: str
-    content_hash: str
-    source: str
-
-
-class Catalog:
+class SqliteCatalog(Catalog):
     """Opens ``catalog.db`` in a library folder. Reads may come from any thread."""
 
     def __init__(self, path: Path) -> None:
@@ -106,8 +88,10 @@ class Catalog:
             )
 
     @classmethod
-    def create(cls, path: Path, fingerprint: str) -> Catalog:
-        """A new, empty catalog for one embedding model."""
+    def create(
+        cls, path: Path, fingerprint: str, notes: Mapping[str, str] | None = None
+    ) -> SqliteCatalog:
+        """A new, empty catalog for one embedding model, with these notes in its manifest."""
         # Made aside and renamed, so that no reader ever finds a catalog without its tables.
         aside = path.with_suffix(".new")
         aside.unlink(missing_ok=True)
@@ -118,8 +102,8 @@ class Catalog:
             connection.executescript(_SCHEMA)
             connection.execute(_FILES)
             connection.execute(_SUGGESTIONS)
-            manifest = [("fingerprint", fingerprint), ("generation", "0")]
-            connection.executemany("INSERT INTO manifest VALUES (?, ?)", manifest)
+            manifest = {"fingerprint": fingerprint, "generation": "0", **(notes or {})}
+            connection.executemany("INSERT INTO manifest VALUES (?, ?)", manifest.items())
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.close()
         aside.rename(path)
@@ -132,17 +116,26 @@ class Catalog:
             self._connections.clear()
             self._local = threading.local()
 
+    def noted(self, key: str) -> str | None:
+        rows = self._query("SELECT value FROM manifest WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else None
+
+    def note(self, key: str, value: str) -> None:
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO manifest VALUES (?, ?)", (key, value))
+            _advance(connection)
+
     # Reading
 
     @property
     def generation(self) -> int:
         """Grows with every change that a reader can see."""
-        return int(self._manifest("generation"))
+        return int(self.noted("generation") or 0)
 
     @property
     def fingerprint(self) -> str:
         """Of the embedding model whose vectors the library holds."""
-        return self._manifest("fingerprint")
+        return self.noted("fingerprint") or ""
 
     def article_count(self) -> int:
         return int(self._query("SELECT count(*) FROM articles")[0][0])
@@ -174,14 +167,10 @@ class Catalog:
         rows = self._query("SELECT id, article_id, embedding_hash FROM passages")
         return [Owner(*row) for row in rows]
 
-    def article(self, article_id: str) -> Article | None:
-        found = self.articles([article_id])
-        return found.get(article_id)
-
     def articles(self, ids: Iterable[str]) -> dict[str, Article]:
         """The articles of these ids that exist, by id."""
         rows = self._select(f"SELECT {_ARTICLE_COLUMNS} FROM articles WHERE id IN", list(ids))
-        return {row[0]: _article(row) for row in rows}
+        return {row[0]: article_of(row) for row in rows}
 
     def listings(self) -> list[Listing]:
         """Every article, newest first, those of unknown date last."""
@@ -250,7 +239,7 @@ class Catalog:
         query = 'SELECT id, article_id, start, "end", heading FROM passages WHERE id IN'
         rows = self._select(query, ids)
         articles = self.articles({row[1] for row in rows})
-        return {row[0]: _passage(row, articles[row[1]]) for row in rows if row[1] in articles}
+        return {row[0]: passage_of(row, articles[row[1]]) for row in rows if row[1] in articles}
 
     def passages_of(self, article_id: str) -> list[Passage]:
         """An article's passages in reading order."""
@@ -260,7 +249,7 @@ class Catalog:
             "ORDER BY start",
             (article_id,),
         )
-        return [_passage(row, article)[0] for row in rows] if article else []
+        return [passage_of(row, article)[0] for row in rows] if article else []
 
     def all_passage_ids(self) -> set[str]:
         return {row[0] for row in self._query("SELECT id FROM passages")}
@@ -391,15 +380,15 @@ class Catalog:
 
     def publish(self, records: Sequence[ArticleRecord]) -> None:
         """Makes articles visible, replacing those of the same ids, in one transaction."""
-        suggested = [row for record in records for row in _suggestion_rows(record)]
+        suggested = [row for record in records for row in suggestion_rows(record)]
         with self._transaction() as connection:
             self._withdraw(connection, [record.article.id for record in records])
             for record in records:
                 connection.execute(
-                    f"INSERT INTO articles VALUES ({', '.join('?' * 14)})", _article_row(record)
+                    f"INSERT INTO articles VALUES ({', '.join('?' * 14)})", article_row(record)
                 )
                 connection.executemany(
-                    "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", _passage_rows(record)
+                    "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", passage_rows(record)
                 )
             connection.executemany("INSERT INTO suggestions VALUES (?, ?, ?, ?, ?)", suggested)
             _advance(connection)
@@ -470,7 +459,7 @@ class Catalog:
             connection.execute("DELETE FROM passages")
             for record in passages:
                 connection.executemany(
-                    "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", _passage_rows(record)
+                    "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", passage_rows(record)
                 )
             connection.execute(
                 "UPDATE manifest SET value = ? WHERE key = 'fingerprint'", (fingerprint,)
@@ -506,10 +495,6 @@ class Catalog:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
-
-    def _manifest(self, key: str) -> str:
-        rows = self._query("SELECT value FROM manifest WHERE key = ?", (key,))
-        return str(rows[0][0])
 
     def _query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, values).fetchall()
@@ -550,39 +535,3 @@ def _forget(connection: sqlite3.Connection, passage_ids: Iterable[str]) -> None:
 
 def _advance(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE manifest SET value = value + 1 WHERE key = 'generation'")
-
-
-def _article(row: tuple[Any, ...]) -> Article:
-    fields = dict(zip(_ARTICLE_COLUMNS.split(", "), row, strict=True))
-    return Article(**{**fields, "metadata": json.loads(row[9])})
-
-
-def _article_row(record: ArticleRecord) -> tuple[Any, ...]:
-    a = record.article
-    return (
-        *(a.id, a.title, a.text, a.url, a.publisher, a.author, a.published, a.updated, a.language),
-        json.dumps(dict(a.metadata), ensure_ascii=False, default=str),
-        *(a.content_hash, day_number(a.published), record.source, record.root),
-    )
-
-
-def _passage(row: tuple[Any, ...], article: Article) -> tuple[Passage, Article]:
-    identity, article_id, start, end, heading = row
-    return Passage(identity, article_id, start, end, article.text[start:end], heading), article
-
-
-def _passage_rows(record: ArticleRecord) -> list[tuple[Any, ...]]:
-    return [
-        (p.id, p.article_id, p.start, p.end, p.heading, key)
-        for p, key in zip(record.passages, record.embedding_hashes, strict=True)
-    ]
-
-
-def _suggestion_rows(record: ArticleRecord) -> list[tuple[Any, ...]]:
-    from qa.suggesting import suggestions  # its rules are only there when articles are added
-
-    key = record.article.id
-    return [
-        (key, place, each.question, each.start, each.end)
-        for place, each in enumerate(suggestions(record.article))
-    ]

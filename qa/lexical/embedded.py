@@ -1,12 +1,7 @@
-"""BM25 over title, heading and text with tantivy; the only file that knows it.
-
-Derived from the catalog: the folder can be deleted and rebuilt. Words are lower-cased, folded to
-ASCII and stemmed for English; Chinese and Japanese text is indexed by character, numbers whole.
-"""
+"""BM25 with tantivy, in a folder; only this and the analysis know tantivy."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,28 +10,17 @@ from typing import TYPE_CHECKING
 
 from qa.dates import day_number, day_range
 from qa.errors import LibraryError
+from qa.lexical import FIELDS, WEIGHTS, LexicalIndex
+from qa.lexical.analysis import analyzer
 from qa.types import Article, Filters, Passage
 
 if TYPE_CHECKING:
     import tantivy
 
-FIELDS = ("title", "heading", "text")
-WEIGHTS = {"title": 0.5, "heading": 0.3, "text": 1.0}
 WRITER_BYTES = 64_000_000
-QUERY_TERMS = 48  # the rarest ones of a longer question; more only add noise and time
-K1 = 1.2  # tantivy's own, for the largest score that a term can reach: idf * (k1 + 1)
-
-_TOKEN = r"[\p{Han}\p{Hiragana}\p{Katakana}]|\p{N}+(?:[.,]\p{N}+)+|[\p{L}\p{M}\p{N}]+"
-# Words that carry no subject; kept in the index, left out of questions.
-STOP_WORDS = frozenset(
-    "a about an and any are as at be been but by can could did do does for from had has have he "
-    "her his how i if in into is it its me my of on or our she should so some tell than that the "
-    "their them then there these they this those to us was we were what when where which who whom "
-    "whose why will with would you your s t".split()
-)
 
 
-class LexicalIndex:
+class TantivyIndex(LexicalIndex):
     """The lexical index in one folder. One writer; readers see what the last commit left."""
 
     def __init__(self, path: Path) -> None:
@@ -44,7 +28,7 @@ class LexicalIndex:
 
         self.path = path
         self._tantivy = tantivy
-        self._analyzer = _analyzer()
+        self._analyzer = analyzer()
         self._frequency = lru_cache(maxsize=100_000)(self._look_up_frequency)
         self.reopen()
 
@@ -61,7 +45,7 @@ class LexicalIndex:
         self._frequency.cache_clear()
 
     @classmethod
-    def create(cls, path: Path) -> LexicalIndex:
+    def create(cls, path: Path) -> TantivyIndex:
         """A new, empty index in a folder that does not exist yet or is empty."""
         import tantivy
 
@@ -109,24 +93,8 @@ class LexicalIndex:
         scores = {searcher.doc(address)["id"][0]: score for score, address in found}
         return {passage_id: scores.get(passage_id, 0.0) for passage_id in passage_ids}
 
-    def best_possible(self, query: str) -> float:
-        """The score that a passage of endless matches in text alone would get, above 0."""
-        return (K1 + 1) * sum(self._idf(term) for term in self.terms(query)) or 1.0
-
-    def terms(self, query: str) -> list[str]:
-        """The stems a query is searched by: no stop words unless it has nothing else."""
-        words = dict.fromkeys(self._analyzer.analyze(query))
-        stops = _stemmed_stop_words()
-        terms = [word for word in words if word not in stops] or list(words)
-        return sorted(terms, key=self._frequency)[:QUERY_TERMS]
-
     def document_count(self) -> int:
         return int(self._index.searcher().num_docs)
-
-    def document_frequency(self, word: str) -> int:
-        """Passages whose title or text holds a word of the same stem; the least of its parts."""
-        stems = self._analyzer.analyze(word)
-        return min((self._frequency(stem) for stem in stems), default=0)
 
     def ids(self, limit: int) -> set[str]:
         """The ids of all passages in the index, at most ``limit``."""
@@ -189,26 +157,9 @@ class LexicalIndex:
             parts.append(query.range_query(schema, "day", kind, first or 0, last or 99991231))
         return [query.const_score_query(part, 0.0) for part in parts]
 
+    def frequency(self, term: str) -> int:
+        return self._frequency(term)
+
     def _look_up_frequency(self, term: str) -> int:
         searcher = self._index.searcher()
         return max(searcher.doc_freq(field, term) for field in ("title", "text"))
-
-    def _idf(self, term: str) -> float:
-        """BM25's inverse document frequency, as tantivy computes it."""
-        count, frequency = self.document_count(), self._frequency(term)
-        return math.log(1 + (count - min(frequency, count) + 0.5) / (frequency + 0.5))
-
-
-def _analyzer() -> tantivy.TextAnalyzer:
-    import tantivy
-
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(_TOKEN))
-    filters = (tantivy.Filter.lowercase(), tantivy.Filter.ascii_fold())
-    for each in (tantivy.Filter.remove_long(80), *filters, tantivy.Filter.stemmer("english")):
-        builder = builder.filter(each)
-    return builder.build()
-
-
-@lru_cache(maxsize=1)
-def _stemmed_stop_words() -> frozenset[str]:
-    return frozenset(_analyzer().analyze(" ".join(STOP_WORDS)))
