@@ -84,8 +84,6 @@ class Settings(BaseSettings):
 # Accepted, so that scripts written for later versions are told apart from typing errors.
 _NOT_YET = {
     "reranker_model": "reranking",
-    "chroma_url": "a Chroma server",
-    "database_url": "PostgreSQL",
 }
 
 

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Select,
     bindparam,
     delete,
-    distinct,
     func,
     literal,
     or_,
@@ -180,7 +179,7 @@ class PostgresCatalog(Catalog):
         return [(row[0], Suggestion(*row[1:])) for row in rows]
 
     def publishers(self) -> list[str]:
-        query = select(distinct(articles.c.publisher)).where(articles.c.publisher.is_not(None))
+        query = select(articles.c.publisher).where(articles.c.publisher.is_not(None)).distinct()
         return sorted(row[0] for row in self._rows(query))
 
     def passages(self, ids: Sequence[str]) -> dict[str, tuple[Passage, Article]]:

@@ -151,15 +151,14 @@ class PostgresLexical(LexicalIndex):
         """BM25 of passages, field by field, each with its own frequencies and lengths."""
         count, *sums = self._lengths()
         averages = [max(total / max(1, count), 1e-9) for total in sums]
-        weighed = [(term, self._weights(term, count)) for term in terms]
+        weighed = [(words.quoted(term), self._weights(term, count)) for term in terms]
         scores = {}
         for key, *lengths, vector in rows:
             norms = [_norm(length, mean) for length, mean in zip(lengths, averages, strict=True)]
             score = 0.0
-            for term, weights in weighed:
-                for often, weight, norm in zip(
-                    words.unpack(vector, term), weights, norms, strict=True
-                ):
+            for lexeme, weights in weighed:
+                counts = words.unpack(vector, lexeme)
+                for often, weight, norm in zip(counts, weights, norms, strict=True):
                     score += weight * often / (often + norm) if often else 0.0
             scores[key] = score
         return scores
@@ -219,7 +218,7 @@ def _found(terms: Sequence[str], weights: Sequence[float], most: int, filters: F
     wanted = func.unnest(
         literal([words.quoted(term) for term in terms], ARRAY(Text)),
         literal(list(weights), ARRAY(Float)),
-    ).table_valued(column("term", Text), column("weight", Float), name="wanted")
+    ).table_valued(column("term", Text), column("weight", Float), name="wanted").render_derived()
     held = passages.c.words.op("@@")(cast(wanted.c.term, TSQUERY))
     rough = func.sum(wanted.c.weight)
     query = select(passages.c.id).select_from(wanted.join(passages, held))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from qa.errors import SettingsError
 
 if TYPE_CHECKING:
-    from qa.postgres.database import Database
+    from qa.postgres.database import Database as Database
 
 
 def connect(url: str) -> Database:

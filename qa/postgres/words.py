@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from qa.postgres.tables import storable
 from qa.types import Article, Passage
 
 FIELDS = ("title", "heading", "text")
@@ -76,14 +77,14 @@ def quoted(word: str) -> str:
     return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def unpack(vector: str, word: str) -> tuple[int, int, int]:
-    """How often title, heading and text hold a word, from a ``tsvector`` as PostgreSQL shows it."""
-    mark = f"{quoted(word)}:"
-    at = vector.find(mark)
+def unpack(vector: str, lexeme: str) -> tuple[int, int, int]:
+    """How often title, heading and text hold a word, which is given ``quoted``, from a ``tsvector``
+    as PostgreSQL shows it."""
+    at = vector.find(f"{lexeme}:")
     if at < 0:
         return 0, 0, 0
     counts = [0, 0, 0]
-    for place in vector[at + len(mark) :].split(" ", 1)[0].split(","):
+    for place in vector[at + len(lexeme) + 1 :].split(" ", 1)[0].split(","):
         number = int(place.rstrip("AB"))
         field = 0 if number > 10_000 else 1 if number > 5_000 else 2
         counts[field] = number - (10_000, 5_000, 0)[field]
@@ -109,7 +110,8 @@ def add(connection: Connection, added: Iterable[Words]) -> None:
 def subtract(connection: Connection, column: str, keys: Sequence[str]) -> None:
     """Discounts passages before they are deleted: those whose ``column`` is one of ``keys``."""
     which = f"WHERE {column} = ANY(CAST(:keys AS text[]))"
-    found = connection.execute(text(f"{_TOTALS} {which}"), {"keys": list(keys)}).one()
+    values = {"keys": [storable(key) for key in keys]}
+    found = connection.execute(text(f"{_TOTALS} {which}"), values).one()
     if not found[0]:
         return
     connection.execute(
@@ -118,7 +120,7 @@ def subtract(connection: Connection, column: str, keys: Sequence[str]) -> None:
             "- gone.heading, text = qa_terms.text - gone.text FROM "
             f"({_COUNTED} {which} GROUP BY 1) AS gone WHERE qa_terms.term = gone.term"
         ),
-        {"keys": list(keys)},
+        values,
     )
     connection.execute(text("DELETE FROM qa_terms WHERE greatest(title, heading, text) = 0"))
     _add_totals(connection, [-int(number) for number in found])

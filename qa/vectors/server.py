@@ -14,6 +14,7 @@ from qa.errors import LibraryError, SettingsError
 from qa.vectors.chroma import CONFIGURATION, ROWS_A_CALL, ChromaIndex
 
 if TYPE_CHECKING:
+    import httpx
     from chromadb.api.client import Client
     from chromadb.api.models.Collection import Collection
 
@@ -75,6 +76,8 @@ class Server:
         with self._turn:
             client, self._client = self._client, None
         if client is not None:
+            for each in _sessions(client):  # which the client leaves open
+                each.close()
             client.close()
 
     def call(self, action: Callable[[], T]) -> T:
@@ -125,7 +128,8 @@ class Server:
             **self._within,
         )
         client = cast("Client", made)
-        client._server._session.timeout = httpx.Timeout(PATIENCE, connect=CONNECTING)  # type: ignore[attr-defined]
+        for each in _sessions(client):
+            each.timeout = httpx.Timeout(PATIENCE, connect=CONNECTING)
         return client
 
     def _down(self, error: BaseException | None) -> LibraryError:
@@ -162,6 +166,11 @@ class ServerIndex(ChromaIndex):
 
     def call(self, action: Callable[[Collection], T]) -> T:
         return self.server.call(lambda: action(self._collection))
+
+
+def _sessions(client: Client) -> list[httpx.Client]:
+    """The connections of a client and of the other one inside it; there is no door to them."""
+    return [each._server._session for each in (client, client._admin_client)]  # type: ignore[attr-defined]
 
 
 def _address(url: str) -> SplitResult:

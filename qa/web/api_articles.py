@@ -207,11 +207,15 @@ def _keep(library: Library, files: Sequence[UploadFile]) -> dict[File, str]:
     for sent in files:
         name = (sent.filename or "file").replace("\\", "/").rpartition("/")[2]
         plain = re.sub(r"[^\w.() -]", "_", name)[-NAME:].lstrip(".") or "file"
-        with TemporaryDirectory(prefix="qa-sent-") as folder:
-            aside = File(folder) / plain
-            with aside.open("wb") as opened:
-                shutil.copyfileobj(sent.file, opened)
-            kept[shelf.keep(library, aside)] = name
+        try:
+            with TemporaryDirectory(prefix="qa-sent-") as folder:
+                aside = File(folder) / plain
+                with aside.open("wb") as opened:
+                    shutil.copyfileobj(sent.file, opened)
+                kept[shelf.keep(library, aside)] = name
+        except OSError as error:
+            reason = error.strerror or "the disk refuses it"
+            raise Failure(503, f"The files cannot be kept: {reason}. Make room there.") from error
     return kept
 
 
