@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMANDS = ("", "add", "list", "show", "remove", "search", "ask", "chat", "doctor", "rebuild")
+COMMANDS = ("", *"add list show remove search ask chat mcp doctor rebuild".split())
 INTRODUCTION = """# The command line
 
 Made by `python docs/make_cli.py` from `--help`. Data goes to standard output, progress and messages

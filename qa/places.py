@@ -295,7 +295,11 @@ class InDatabase(Place):
 
     @contextmanager
     def rebuild_lexical(self) -> Iterator[LexicalIndex]:
-        yield self.lexical()
+        from qa.lexical.postgres import PostgresLexical
+
+        index = PostgresLexical(self._database)
+        yield index
+        index.recount()
 
     def writing(self) -> AbstractContextManager[None]:
         return self._database.writing()

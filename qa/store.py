@@ -50,7 +50,6 @@ class Store:
         self._turn = threading.Condition()
         self._exact: tuple[int, ExactIndex] | None = None  # and the generation it is of
         self._loading = threading.Lock()
-        self._counted = (-1, 0)  # a generation and its passages
 
     @cached_property
     def lexical(self) -> LexicalIndex:
@@ -64,15 +63,17 @@ class Store:
 
     def search(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[str, float]]:
         """Passage ids with their cosine similarity, -1 to 1, nearest first."""
-        count = self._passage_count()
-        articles = self.catalog.matching(filters) if filters != Filters() else None
+        count = self.lexical.document_count()
+        # Where they cannot all be held in memory, it only matters whether they are few.
+        most = None if self._held(count) else FILTERED_PASSAGES + 1
+        articles = self.catalog.matching(filters, most) if filters != Filters() else None
         if count <= EXACT_PASSAGES or self.vectors is None:
             return self._in_memory().search(vector, k, articles)
         if articles is None:
             return self.vectors.search(vector, k, filters)
         if self._few(articles):
             return ExactIndex(*self.catalog.vectors_of(articles)).search(vector, k)
-        if count <= FILTERED_IN_MEMORY:
+        if self._held(count):
             return self._in_memory().search(vector, k, articles)
         return self.vectors.search(vector, k, filters)
 
@@ -136,14 +137,9 @@ class Store:
             return False
         return self.catalog.passage_count(articles) <= FILTERED_PASSAGES
 
-    def _passage_count(self) -> int:
-        """Counted once for each state of the catalog: SQLite walks through all of them."""
-        generation, count = self._counted
-        if generation != self.catalog.generation:
-            generation = self.catalog.generation
-            count = self.catalog.passage_count()
-            self._counted = generation, count
-        return count
+    def _held(self, count: int) -> bool:
+        """Whether the vectors of so many passages are held in memory, to be filtered there."""
+        return count <= FILTERED_IN_MEMORY or self.vectors is None
 
     def _in_memory(self) -> ExactIndex:
         """All vectors, as the catalog has them now; only new ones are read from it."""

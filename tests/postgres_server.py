@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -46,21 +47,23 @@ class Server:
             "max_connections": 60,
         }
         options = " ".join(f"-c {key}={value}" for key, value in settings.items())
-        log = self.folder / "log"
-        self._run("pg_ctl", "-D", self._data, "-o", options, "-l", log, "-w", "-t", "60", "start")
+        command = ["-D", self._data, "-o", options, "-l", self.folder / "log", "-w", "-t", "60"]
+        for _ in range(50):  # after a crash it is refused while old workers are there
+            if self._run("pg_ctl", *command, "start", check=False):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(
+            f"PostgreSQL does not start: {(self.folder / 'log').read_text()[-2000:]}"
+        )
 
     def stop(self) -> None:
         """At once, but in order: connections are ended."""
         self._run("pg_ctl", "-D", self._data, "-m", "fast", "-w", "stop")
 
     def kill(self) -> None:
-        """As a crash or the loss of power does, but for what is in the system's own memory."""
+        """As a crash does: its workers end themselves when they notice."""
         number = int((self._data / "postmaster.pid").read_text().split()[0])
         os.kill(number, signal.SIGKILL)
-        while _alive(number):
-            os.sched_yield()
-        # Its workers notice within a moment; a new server waits for them, or is refused.
-        self._run("pg_ctl", "-D", self._data, "status", check=False)
 
     def close(self) -> None:
         self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop", check=False)
@@ -81,14 +84,21 @@ class Server:
             cursor = connection.execute(query.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def _run(self, program: str, *arguments: object, check: bool = True) -> None:
+    def _run(self, program: str, *arguments: object, check: bool = True) -> bool:
         command = [str(self._programs / program), *map(str, arguments)]
         with (self.folder / "said").open("ab") as said:
             done = subprocess.run(
-                command, user=self._user, group=self._user, cwd="/", stdout=said, stderr=said
+                command,
+                user=self._user,
+                group=self._user,
+                cwd="/",
+                stdout=said,
+                stderr=said,
+                check=False,
             )
         if check and done.returncode:
             raise RuntimeError(f"{program}: {(self.folder / 'said').read_text()[-2000:]}")
+        return done.returncode == 0
 
 
 def shared(request: pytest.FixtureRequest) -> Server:
@@ -123,11 +133,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _alive(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    return True

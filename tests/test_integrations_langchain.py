@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from datetime import date
+from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
@@ -57,7 +58,7 @@ def test_it_is_a_link_of_a_chain(library: Library) -> None:
     def shown(documents: list[Document]) -> str:
         return "\n".join(f"{d.metadata['title']}: {d.page_content}" for d in documents)
 
-    def kept(prompt: object) -> object:
+    def kept(prompt: Any) -> Any:
         prompts.append(str(prompt))
         return prompt
 

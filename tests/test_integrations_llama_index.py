@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class Scripted(CustomLLM):
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseGen:
-        def pieces() -> Iterator[CompletionResponse]:
+        def pieces() -> Generator[CompletionResponse]:
             yield CompletionResponse(text=self.complete(prompt).text, delta=self.reply)
 
         return pieces()
@@ -149,19 +149,22 @@ def test_nodes_are_passages_with_their_place_in_the_article(library: Library) ->
 
 
 def test_filters_hold_and_the_loop_is_not_blocked(library: Library) -> None:
-    retriever = as_llama_index_retriever(library, 10, Filters(publishers=("Town News",)))
     loop_thread = threading.get_ident()
     threads: list[int] = []
-    library_search = library.search
 
-    def watched(*arguments: Any) -> Any:
-        threads.append(threading.get_ident())
-        return library_search(*arguments)
+    class Watched(WordEmbedder):
+        def embed_query(self, text: str) -> Any:
+            threads.append(threading.get_ident())
+            return super().embed_query(text)
 
-    library.search = watched  # type: ignore[method-assign]
+    retriever = as_llama_index_retriever(
+        Library(library.settings, embedder=Watched()), 10, Filters(publishers=("Town News",))
+    )
     found = asyncio.run(retriever.aretrieve("wall"))
     assert {scored.node.ref_doc_id for scored in found} == {"library"}
+    assert threads
     assert loop_thread not in threads
+    retriever.library.close()
 
 
 def test_a_query_engine_answers_over_the_library(library: Library) -> None:
@@ -361,3 +364,14 @@ def test_fed_by_our_own_retriever_the_answers_are_the_librarys(tmp_path: Path) -
                 assert answer.text == want.text
                 assert answer.citations == want.citations
         assert answered > 2
+
+
+@pytest.mark.slow
+def test_fed_by_our_own_retriever_every_answer_of_the_set_is_the_librarys(tmp_path: Path) -> None:
+    lines = (ROOT / "eval" / "sets" / "gazette.jsonl").read_text("utf-8").splitlines()
+    with Library(Settings(library=tmp_path / "archive")) as library:
+        library.add([ROOT / "corpus" / "articles"])
+        asked = answerer(library.as_llama_index_retriever())
+        for question in (json.loads(line)["question"] for line in lines):
+            want, answer = library.ask(question), asked.ask(question)
+            assert (answer.text, answer.citations) == (want.text, want.citations)

@@ -271,7 +271,7 @@ def test_over_http_keys_are_asked_for_where_there_are_any(folder: Path) -> None:
     with over_http(folder, QA_API_KEYS=json.dumps(["another", KEY])) as (url, _):
         for given in ("", "Bearer", f"Bearer {KEY[:-1]}", f"Basic {KEY}", "Bearer ü"):
             headers = {**HEADERS, "Authorization": given} if given else HEADERS
-            encoded = {name: value.encode() for name, value in headers.items()}
+            encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
             refused = httpx.post(url, json=HELLO, headers=encoded)
             assert refused.status_code == 401, given
             assert KEY not in refused.text

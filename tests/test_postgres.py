@@ -1,4 +1,4 @@
-"""A library in PostgreSQL: the same as in SQLite, one writer, and what happens when it goes away."""
+"""A library in PostgreSQL: the same as in SQLite, one writer, and what if the server goes away."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import postgres_server
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from postgres_server import Server
 
 from qa import postgres
 from qa.catalog import ArticleRecord, Catalog
@@ -31,8 +33,6 @@ from qa.postgres.database import Database
 from qa.postgres.tables import VERSION_TABLE, metadata, original, storable
 from qa.testing import WordEmbedder
 from qa.types import Article, Filters, Passage
-from tests import postgres_server
-from tests.postgres_server import Server
 
 ROOT = str(Path(__file__).parents[1])
 ADDING = """
@@ -65,11 +65,24 @@ def url(server: Server) -> str:
 
 
 @pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    made = postgres.connect(url)
+def connect() -> Iterator[Callable[[str], Database]]:
+    """Closes what it has connected to."""
+    opened: list[Database] = []
+
+    def connected(url: str) -> Database:
+        opened.append(postgres.connect(url))
+        return opened[-1]
+
+    yield connected
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def database(url: str, connect: Callable[[str], Database]) -> Database:
+    made = connect(url)
     made.create("fake@1")
-    yield made
-    made.close()
+    return made
 
 
 def record(article: Article, source: str = "s", root: str = "r") -> ArticleRecord:
@@ -133,7 +146,11 @@ def _seen(catalog: Catalog) -> dict[str, Any]:
     owners, vectors = catalog.vectors_of()
     keys = [owner.embedded for owner in catalog.owners()]
     some, of_some = catalog.vectors_of(["harbour", "no-such"])
-    everything = [Filters(), Filters(publishers=("Town News", "x")), Filters(after=date(2031, 4, 1))]
+    everything = [
+        Filters(),
+        Filters(publishers=("Town News", "x")),
+        Filters(after=date(2031, 4, 1)),
+    ]
     everything += [Filters(before=date(2031, 4, 1), article_ids=("harbour", "library"))]
     return {
         "counts": (catalog.generation, catalog.article_count(), catalog.passage_count()),
@@ -197,7 +214,9 @@ TEXTS = st.text(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(TEXTS.filter(bool))
 def test_any_text_comes_back_as_it_was(database: Database, text: str) -> None:
     catalog = PostgresCatalog(database)
@@ -240,9 +259,9 @@ def test_a_second_writer_is_refused_by_name_until_the_first_is_gone(
 
 
 def test_threads_of_one_program_take_turns_too(database: Database) -> None:
-    with database.writing(), pytest.raises(LockedError, match=f"process {os.getpid()} "):
-        with database.writing():
-            pass
+    second = database.writing()
+    with database.writing(), pytest.raises(LockedError, match=f"process {os.getpid()} "), second:
+        pass
     catalog = PostgresCatalog(database)
     with database.writing():  # what its own threads write is the one writer's
         threads = [
@@ -256,17 +275,18 @@ def test_threads_of_one_program_take_turns_too(database: Database) -> None:
     assert catalog.article_count() == 4
 
 
-def test_libraries_in_two_schemas_do_not_meet(server: Server, url: str, database: Database) -> None:
+def test_libraries_in_two_schemas_do_not_meet(
+    server: Server, url: str, database: Database, connect: Callable[[str], Database]
+) -> None:
     server.execute("CREATE SCHEMA other", "library")
-    other = postgres.connect(f"{url}?options=-csearch_path%3Dother")
+    other = connect(f"{url}?options=-csearch_path%3Dother")
     assert not other.exists()
     other.create("fake@2")
     with database.writing(), other.writing():
         PostgresCatalog(other).publish([whole("one", "Only here.")])
     assert PostgresCatalog(database).article_count() == 0
     assert PostgresCatalog(other).fingerprint == "fake@2"
-    other.close()
-    missing = postgres.connect(f"{url}?options=-csearch_path%3Dnowhere")
+    missing = connect(f"{url}?options=-csearch_path%3Dnowhere")
     with pytest.raises(LibraryError, match="does not exist"):
         missing.create("fake@1")
 
@@ -316,7 +336,7 @@ def test_a_server_that_is_restarted_is_read_again(server: Server, database: Data
     server.stop()
     for use in (catalog.listings, lambda: lexical.search("zeppelin", 3, Filters())):
         with pytest.raises(LibraryError, match=r"postgresql://127\.0\.0\.1:\d+/library") as caught:
-            use()  # type: ignore[operator]
+            use()
         assert "s3cret" not in str(caught.value)
         assert "\n" not in str(caught.value)
     server.start()
@@ -330,11 +350,13 @@ def test_a_server_that_is_restarted_is_read_again(server: Server, database: Data
     assert catalog.article_count() == 1
 
 
-def test_nothing_acknowledged_is_lost_when_the_server_is_killed() -> None:
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed(
+    connect: Callable[[str], Database],
+) -> None:
     server = Server(durable=True)
     try:
         url = server.database("library")
-        database = postgres.connect(url)
+        database = connect(url)
         database.create("fake@1")
         process = adding(url, 10_000)
         assert process.stdout is not None
@@ -350,34 +372,37 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed() -> None:
         assert catalog.passage_count() == catalog.article_count()
         _check_counts(database)
         catalog.publish([whole("after", "After the crash.")])
-        database.close()
     finally:
         server.close()
 
 
-def test_a_server_that_is_not_there_is_said_in_one_line() -> None:
+def test_a_server_that_is_not_there_is_said_in_one_line(
+    connect: Callable[[str], Database],
+) -> None:
     for host in ("127.0.0.1:9", "no-such-host.invalid", "[::1]:9"):
-        database = postgres.connect(f"postgresql://qa:s3cret-word@{host}/news")
+        database = connect(f"postgresql://qa:s3cret-word@{host}/news")
         with pytest.raises(LibraryError, match=r"/news cannot be used\. .*reached") as caught:
             database.exists()
         assert "s3cret" not in f"{caught.value}{database!r}{database.engine.url}"
         assert "\n" not in str(caught.value)
 
 
-def test_a_database_that_is_not_there_or_not_ours_to_use(server: Server, url: str) -> None:
+def test_a_database_that_is_not_there_or_not_ours_to_use(
+    server: Server, url: str, connect: Callable[[str], Database]
+) -> None:
     with pytest.raises(LibraryError, match="createdb"):
-        postgres.connect(server.url("absent")).exists()
-    empty = postgres.connect(url)
+        connect(server.url("absent")).exists()
+    empty = connect(url)
     assert not empty.exists()
     with pytest.raises(LibraryError, match="qa add"):
         PostgresCatalog(empty)
     server.execute("DO $$ BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN OTHERS THEN END $$")
-    guest = postgres.connect(url.replace("qa:s3cret-word", "guest"))
+    guest = connect(url.replace("qa:s3cret-word", "guest"))
     with pytest.raises(LibraryError, match=r"may not do this \(permission denied"):
         guest.create("fake@1")
     server.execute("CREATE DATABASE \"latin\" TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
     with pytest.raises(LibraryError, match="encoding SQL_ASCII"):
-        postgres.connect(server.url("latin")).create("fake@1")
+        connect(server.url("latin")).create("fake@1")
     server.execute("DROP DATABASE latin WITH (FORCE)")
 
 
@@ -399,13 +424,12 @@ def test_other_urls_are_refused(url: str, said: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_options_of_the_driver_pass_through(url: str) -> None:
-    database = postgres.connect(
+def test_options_of_the_driver_pass_through(url: str, connect: Callable[[str], Database]) -> None:
+    database = connect(
         f"{url.replace('postgresql:', 'postgresql+psycopg:')}?sslmode=disable&application_name=me"
     )
     assert not database.exists()
-    database.close()
-    secure = postgres.connect(f"{url}?sslmode=require")
+    secure = connect(f"{url}?sslmode=require")
     with pytest.raises(LibraryError, match="SSL"):
         secure.exists()
 
@@ -413,7 +437,9 @@ def test_options_of_the_driver_pass_through(url: str) -> None:
 # Migrations
 
 
-def test_tables_are_made_once_by_whoever_comes_first(server: Server, url: str) -> None:
+def test_tables_are_made_once_by_whoever_comes_first(
+    server: Server, url: str, connect: Callable[[str], Database]
+) -> None:
     code = (
         "import sys; from qa import postgres; database = postgres.connect(sys.argv[1]); "
         "print('ready', flush=True); sys.stdin.readline(); database.create(sys.argv[2])"
@@ -439,7 +465,7 @@ def test_tables_are_made_once_by_whoever_comes_first(server: Server, url: str) -
     for process in processes:
         assert ended(process) == ""
         assert process.returncode == 0
-    database = postgres.connect(url)
+    database = connect(url)
     catalog = PostgresCatalog(database)
     assert catalog.fingerprint in {"fake@0", "fake@1", "fake@2"}
     catalog.publish([whole("one", "Kept.")])
@@ -448,7 +474,6 @@ def test_tables_are_made_once_by_whoever_comes_first(server: Server, url: str) -
     assert catalog.article_count() == 1
     assert catalog.fingerprint != "fake@4"
     assert server.execute(f"SELECT count(*) FROM {VERSION_TABLE}", "library") == [(1,)]
-    database.close()
 
 
 def test_the_tables_are_those_that_the_code_describes(database: Database) -> None:
@@ -518,7 +543,7 @@ def test_readers_see_one_state(database: Database) -> None:
     def read() -> None:
         while not done.is_set():
             passages = catalog.passages_of("one")
-            if "".join(p.text for p in passages).split() not in [text.split() for text in texts]:
+            if " ".join(p.text for p in passages).split() not in [text.split() for text in texts]:
                 wrong.append("passages_of")
             found = catalog.passages([passage.id for passage in passages])
             wrong.extend("passages" for p, a in found.values() if a.text[p.start : p.end] != p.text)
@@ -538,6 +563,6 @@ def test_readers_see_one_state(database: Database) -> None:
 
 
 def test_every_error_is_ours(database: Database) -> None:
-    with pytest.raises(QaError, match="division by zero"), database.errors():
-        with database.engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1 / 0")
+    wrong = pytest.raises(QaError, match="division by zero")
+    with database.engine.connect() as connection, wrong, database.errors():
+        connection.exec_driver_sql("SELECT 1 / 0")

@@ -58,6 +58,11 @@ def told(span: ReadableSpan) -> dict[str, Any]:
     return dict(span.attributes or {})
 
 
+def trace_of(span: ReadableSpan) -> int:
+    assert span.context
+    return int(span.context.trace_id)
+
+
 def parents(spans: InMemorySpanExporter) -> dict[str, str]:
     """The name of each span's parent, by its own."""
     finished = spans.get_finished_spans()
@@ -256,10 +261,10 @@ def test_steps_in_different_threads_leak_nothing(
     roots = [span for span in spans.get_finished_spans() if span.name == "ask"]
     assert {told(root)["input.value"] for root in roots} == {COST, ABSENT}
     assert all(root.parent is None for root in roots)
+    asked = {trace_of(root): told(root)["input.value"] for root in roots}
     for span in spans.get_finished_spans():
-        (root,) = (r for r in roots if r.context and r.context.trace_id == span.context.trace_id)  # type: ignore[union-attr]
         if span.name in ("retrieve", "generate", "lexical"):
-            assert told(span)["input.value"] == told(root)["input.value"]
+            assert told(span)["input.value"] == asked[trace_of(span)]
 
 
 class Breaks:

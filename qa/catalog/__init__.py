@@ -81,8 +81,8 @@ class Catalog(ABC):
         """Of these articles, or of all."""
 
     @abstractmethod
-    def matching(self, filters: Filters) -> set[str]:
-        """The ids of the articles that filters let through."""
+    def matching(self, filters: Filters, most: int | None = None) -> set[str]:
+        """The ids of the articles that filters let through; of more than ``most``, some."""
 
     @abstractmethod
     def owners(self) -> list[Owner]:

@@ -120,8 +120,9 @@ class PostgresCatalog(Catalog):
             query = query.where(among(passages.c.article_id, articles))
         return self._count(query)
 
-    def matching(self, filters: Filters) -> set[str]:
-        return {row[0] for row in self._rows(select(articles.c.id).where(*_passing(filters)))}
+    def matching(self, filters: Filters, most: int | None = None) -> set[str]:
+        query = select(articles.c.id).where(*_passing(filters)).limit(most)
+        return {row[0] for row in self._rows(query)}
 
     def owners(self) -> list[Owner]:
         return self.database.read(_owners)

@@ -147,7 +147,7 @@ class SqliteCatalog(Catalog):
         query = "SELECT count(*) FROM passages WHERE article_id IN"
         return sum(row[0] for row in self._select(query, list(articles)))
 
-    def matching(self, filters: Filters) -> set[str]:
+    def matching(self, filters: Filters, most: int | None = None) -> set[str]:
         """The ids of the articles that filters let through."""
         first, last = day_range(filters)
         parts, values = ["1"], list[Any]()
@@ -159,7 +159,8 @@ class SqliteCatalog(Catalog):
             if day is not None:
                 parts.append(f"day {comparison} ?")
                 values.append(day)
-        rows = self._query(f"SELECT id FROM articles WHERE {' AND '.join(parts)}", values)
+        query = f"SELECT id FROM articles WHERE {' AND '.join(parts)} LIMIT ?"
+        rows = self._query(query, [*values, -1 if most is None else most])
         return {row[0] for row in rows}
 
     def owners(self) -> list[Owner]:

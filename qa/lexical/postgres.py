@@ -215,10 +215,14 @@ def _any_of(terms: Sequence[str]) -> ColumnElement[str]:
 
 
 def _found(terms: Sequence[str], weights: Sequence[float], most: int, filters: Filters) -> Subquery:
-    wanted = func.unnest(
-        literal([words.quoted(term) for term in terms], ARRAY(Text)),
-        literal(list(weights), ARRAY(Float)),
-    ).table_valued(column("term", Text), column("weight", Float), name="wanted").render_derived()
+    wanted = (
+        func.unnest(
+            literal([words.quoted(term) for term in terms], ARRAY(Text)),
+            literal(list(weights), ARRAY(Float)),
+        )
+        .table_valued(column("term", Text), column("weight", Float), name="wanted")
+        .render_derived()
+    )
     held = passages.c.words.op("@@")(cast(wanted.c.term, TSQUERY))
     rough = func.sum(wanted.c.weight)
     query = select(passages.c.id).select_from(wanted.join(passages, held))

@@ -16,6 +16,7 @@ _CLIENT = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
     "application_name": "qa",
+    "client_encoding": "utf8",
 }
 _SERVER = {
     "statement_timeout": "300s",  # of readers; writers have none

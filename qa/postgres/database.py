@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -29,6 +30,7 @@ PATIENCE = "500ms"  # for the lock of a writer that is just going away
 READERS = 16  # connections at most; PostgreSQL has 100 for all programs unless told otherwise
 # The two families of our advisory locks; the second number is the schema's.
 _WRITING, _MIGRATING = 0x71610001, 0x71610002
+_PASSWORD = re.compile(r"://[^/@\s]+@")  # of a URL among the arguments, with its user
 _EXISTS = text("SELECT to_regclass(quote_ident(current_schema()) || '.qa_manifest') IS NOT NULL")
 _HELD = text(
     "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2 "
@@ -253,13 +255,13 @@ def _key(connection: Connection, family: int) -> dict[str, int]:
 
 def _announce(connection: Connection) -> None:
     """Notes who writes; true as long as the session that it names holds the lock."""
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:120]
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     value = json.dumps(
         {
             "session": connection.scalar(text("SELECT pg_backend_pid()")),
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "command": command,
+            "command": _PASSWORD.sub("://", command)[:120],
             "since": datetime.now().strftime("%H:%M"),
         }
     )

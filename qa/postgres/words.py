@@ -59,12 +59,12 @@ def pack(fields: Mapping[str, Sequence[str]]) -> Words:
     places: dict[str, list[str]] = {}
     used = 0
     kept: dict[str, Sequence[str]] = {}
-    for field in FIELDS:
+    for field in reversed(FIELDS):  # a title may be as long as a book, and is cut first
         begin, label, counts = _BEGINS[field], _LABELS[field], Counter(fields[field])
         for word, count in counts.items():
             if word not in places:
                 used += len(word.encode()) + 12
-            if used <= _LARGEST:  # a title may be as long as a book
+            if used <= _LARGEST:
                 places.setdefault(word, []).append(f"{begin + min(count, _MOST)}{label}")
         kept[field] = [word for word in counts if word in places]
     vector = " ".join(f"{quoted(word)}:{','.join(found)}" for word, found in places.items())

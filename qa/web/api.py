@@ -24,7 +24,7 @@ from qa.web import api_models as models
 from qa.web.api_answering import Counter, Events, Update, Waiting
 from qa.web.api_errors import Json
 from qa.web.conversation import Chat
-from qa.web.keys import Door
+from qa.web.keys import Door, Keys
 from qa.web.line import Line
 
 PREFIXES = ("/api", "/v1")
@@ -57,6 +57,7 @@ def build(chat: Chat, line: Line) -> FastAPI:
         redirect_slashes=False,
         dependencies=secured if settings.api_keys else [],
     )
+    Keys(settings.api_keys)  # a weak one is refused now, and not at the first request
     largest = settings.upload_mb * 1_000_000 + ENVELOPE
 
     def most_bytes(path: str) -> int:

@@ -51,6 +51,8 @@ _TAKEN: dict[str, Any] = {
                 "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
                 "articles": {"type": "string", "description": "JSON as above, beside the files."},
             },
+            "additionalProperties": False,
+            "minProperties": 1,
         }
     },
 }

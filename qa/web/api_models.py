@@ -64,6 +64,11 @@ def _day(value: object) -> object:
     return value
 
 
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 10.0 is an integer there."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Text = Annotated[str, AfterValidator(usable), Field(json_schema_extra={"pattern": "^[^\\x00]*$"})]
 Question = Annotated[
     str,
@@ -80,7 +85,7 @@ Day = Annotated[
     BeforeValidator(_day),
     WithJsonSchema({"type": "string", "format": "date", "examples": ["2024-05-31"]}),
 ]
-Count = Annotated[int, Field(ge=1, le=MOST_HITS)]
+Count = Annotated[int, Field(ge=1, le=MOST_HITS), BeforeValidator(_whole)]
 Names = Annotated[list[Text], Field(max_length=MOST_NAMES)]
 
 

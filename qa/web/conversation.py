@@ -58,10 +58,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who looks at the page, and in which language; ``name`` is empty without sign-in."""
+    """Who looks at the page, and in which language; ``name`` is empty without sign-in.
+
+    ``request`` is the id under which is logged what is done for them.
+    """
 
     name: str = ""
     t: Words = field(default_factory=lambda: words("en"))
+    request: str = ""
 
 
 class Run:

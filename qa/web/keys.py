@@ -99,6 +99,9 @@ class Door:
         self._most_bytes = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         told = {"Cache-Control": "no-store"}
         has_started = False
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 TELL = 2.0  # seconds between two looks at how far the line has moved
@@ -117,17 +117,21 @@ class Line:
         try:
             while True:
                 # Its thread knows whose request it works for, as what it logs then says.
-                step = loop.run_in_executor(self._threads, copy_context().run, next, source, end)
+                step = loop.run_in_executor(self._threads, copy_context().run, _next, source, end)
                 update = await asyncio.shield(step)
                 if update is end:
                     return
-                yield update  # type: ignore[misc]
+                yield update
         finally:
             if step and not step.done():  # a generator that runs cannot be closed: after this step
                 leaving = copy_context()
                 step.add_done_callback(lambda _: self._threads.submit(leaving.run, _close, source))
             else:
                 await loop.run_in_executor(self._threads, copy_context().run, _close, source)
+
+
+def _next(source: Iterator[Any], end: object) -> Any:
+    return next(source, end)
 
 
 def _close(source: Iterator[T]) -> None:

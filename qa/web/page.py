@@ -200,7 +200,8 @@ def reader_of(request: gr.Request | None) -> Reader:
     if request is None:
         return Reader()
     accepted = request.headers.get("accept-language")
-    return Reader(request.username or "", languages.chosen(accepted))
+    key = request.headers.get(logs.HEADER, "")
+    return Reader(request.username or "", languages.chosen(accepted), key)
 
 
 # Asking
@@ -288,6 +289,7 @@ async def asked(
 
     The question box is emptied once, so that the next question can be typed meanwhile.
     """
+    tracing.concern(tracing.REQUEST, reader.request)
     conversation_id, *chosen = given
     try:
         filters = conversation.filters_of(chosen[0], chosen[1], chosen[2], chosen[3], reader.t)

@@ -7,6 +7,7 @@ import os
 import pickle
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -200,7 +201,10 @@ def _connect(address: str) -> bool:
         return False
     try:
         _knock(address)
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        with _hushed():
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        # Ray has no setting for this: it would tell of lost nodes on standard output, among data.
+        ray._private.worker._worker_logs_enabled = False
     except Exception as error:  # Ray raises errors of many kinds, also of its own C++
         raise WorkerError(
             f"The Ray cluster at {address} cannot be reached: {_line(error)}. "
@@ -215,6 +219,19 @@ def _knock(address: str) -> None:
     host, colon, port = place.partition("/")[0].rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), PATIENCE).close()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Ray's C++ tells standard error what it was told by the environment; here nobody asks."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _cores() -> int:

@@ -1,4 +1,8 @@
-"""Workers that are processes on this machine."""
+"""Workers that are processes on this machine.
+
+Each has a pipe of its own to the process that adds. The pools of the standard library share pipes
+and locks among workers, and may wait for ever when one is killed in the middle of an answer.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,11 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
-from typing import TYPE_CHECKING, Any, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 from qa import networks, workers
 from qa.errors import InputError, WorkerError
@@ -26,12 +30,11 @@ if TYPE_CHECKING:
 
 BATCH = 32  # texts a worker gets at a time: about a second's work
 ARTICLES, CHARACTERS = 16, 50_000  # that a worker gets at a time
-AHEAD = 2  # batches that wait or are worked on, for each worker
+AHEAD = 2  # batches that a worker has: it need not wait for the next one
 WINDOW = 1_024  # passages for each worker
 DEATHS = 3  # in a row, before it is given up
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+Task = tuple[Callable[[Any, Any], Any], Any]  # a function of this module, and what it is given
 
 _log = logging.getLogger(__name__)
 
@@ -48,72 +51,57 @@ class Processes:
         self.count = count or networks.workers()
         self.window = WINDOW * self.count
         self._recipe = _packed(recipe, embedder)
-        self._pool: ProcessPoolExecutor | None = None
+        self._crew: list[_Worker] = []
         self._deaths = 0
 
     def cut(self, articles: Iterable[Article]) -> Iterator[Cut]:
-        for cuts in self._spread(_cut, workers.bundles(articles, ARTICLES, CHARACTERS)):
+        bundles = workers.bundles(articles, ARTICLES, CHARACTERS)
+        for cuts in self._spread((_cut, bundle) for bundle in bundles):
             yield from cuts
 
     def embed(self, texts: Mapping[bytes, str]) -> Iterator[dict[bytes, Vectors]]:
         # The longest first: what is left at the end is short, and no one waits for long.
         ordered = sorted(texts.items(), key=lambda each: -len(each[1]))
-        return self._spread(_embed, workers.batches(ordered, BATCH))
+        return self._spread((_embed, batch) for batch in workers.batches(ordered, BATCH))
 
     def close(self, *, at_once: bool) -> None:
-        if self._pool is None:
-            return
-        children = list((self._pool._processes or {}).values()) if at_once else []
-        for child in children:
-            child.kill()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._pool = None
+        while self._crew:
+            self._crew.pop().leave(at_once=at_once)
 
-    def _spread(
-        self, function: Callable[[Task], Result], tasks: Iterable[Task]
-    ) -> Iterator[Result]:
+    def _spread(self, tasks: Iterator[Task]) -> Iterator[Any]:
         """The results as they come. Tasks are taken as workers get free."""
-        coming = iter(tasks)
         again = deque[Task]()
-        running: dict[Future[Result], Task] = {}
         while True:
-            while len(running) < AHEAD * self.count:
-                task = again.popleft() if again else next(coming, None)
-                if task is None:
-                    break
-                running[self._submit(function, task)] = task
-            if not running:
+            for worker in self._all() * AHEAD:
+                if len(worker.tasks) < AHEAD:
+                    # What has killed a worker, if it was that, comes last.
+                    task = next(tasks, None) or (again.popleft() if again else None)
+                    if task:
+                        worker.give(task)
+            busy = {worker.connection: worker for worker in self._crew if worker.tasks}
+            if not busy:
                 return
-            done = wait(running, return_when=FIRST_COMPLETED).done
-            if any(map(_lost, done)):  # then no other comes back either
-                done = wait(running).done
-            for future in done:
-                task = running.pop(future)
-                if _lost(future):
-                    again.append(task)
-                else:
-                    self._deaths = 0
-                    yield future.result()
-            if again:
-                self._replace()
+            for ready in wait_for(list(busy)):
+                worker = busy[ready]  # type: ignore[index]  # only connections were waited for
+                try:
+                    done, result = worker.take()
+                except (EOFError, OSError):
+                    again.extend(worker.tasks)
+                    self._lose(worker)
+                    continue
+                self._deaths = 0
+                if not done:
+                    raise result
+                yield result
 
-    def _submit(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
-        """Where the pool is broken, a future that says so."""
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(
-                self.count, context, initializer=_begin, initargs=(self._recipe,)
-            )
-        try:
-            with _interrupts_held():
-                return self._pool.submit(function, task)
-        except BrokenProcessPool as error:
-            broken = Future[Result]()
-            broken.set_exception(error)
-            return broken
+    def _all(self) -> list[_Worker]:
+        while len(self._crew) < self.count:
+            self._crew.append(_Worker(self._recipe))
+        return self._crew
 
-    def _replace(self) -> None:
-        self.close(at_once=False)
+    def _lose(self, worker: _Worker) -> None:
+        self._crew.remove(worker)
+        worker.leave(at_once=True)
         self._deaths += 1
         if self._deaths >= DEATHS:
             raise WorkerError(
@@ -124,41 +112,70 @@ class Processes:
         _log.warning("qa: a worker process was lost; what it was at is done again")
 
 
-_recipe: Recipe | None = None  # of this worker
+class _Worker:
+    """A process, our end of its pipe, and what it has not answered yet."""
+
+    def __init__(self, recipe: bytes) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.tasks = deque[Task]()
+        self._process = context.Process(target=_work, args=(theirs, recipe), daemon=True)
+        with _interrupts_held():
+            self._process.start()
+        theirs.close()  # so that the pipe ends with the process
+
+    def give(self, task: Task) -> None:
+        self.tasks.append(task)
+        with suppress(OSError):  # it has ended: taking says so
+            self.connection.send(task)
+
+    def take(self) -> tuple[bool, Any]:
+        """Whether the first of its tasks was done, and the result or the error."""
+        found: tuple[bool, Any] = self.connection.recv()
+        self.tasks.popleft()
+        return found
+
+    def leave(self, *, at_once: bool) -> None:
+        if at_once:
+            self._process.kill()
+        self.connection.close()  # it ends when it sees this
+        self._process.join()
+        self._process.close()
 
 
-def _begin(recipe: bytes) -> None:
-    """In a new worker, before anything heavy is imported."""
-    global _recipe  # noqa: PLW0603  a worker has one
+def _work(connection: Connection, recipe: bytes) -> None:
+    """The life of a worker, from before anything heavy is imported."""
     os.environ["OMP_NUM_THREADS"] = "1"  # torch's threads, and by qa.networks onnxruntime's
-    _recipe = pickle.loads(recipe)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        watch = threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True)
-        watch.start()
+    own: Recipe = pickle.loads(recipe)
+    tasks: SimpleQueue[Task] = SimpleQueue()
+    threading.Thread(target=_receive, args=(connection, tasks), daemon=True).start()
+    while True:
+        function, given = tasks.get()
+        try:
+            answer = True, function(given, own.embedder())
+        except Exception as error:
+            answer = False, error
+        connection.send(answer)
 
 
-def _end_with(sentinel: Any) -> None:
-    """Whoever kills the process that adds is rid of its workers, too."""
-    wait_for([sentinel])
-    os._exit(1)
+def _receive(connection: Connection, tasks: SimpleQueue[Task]) -> None:
+    """Takes tasks at any time, so that neither end waits for the other to read.
+
+    The pipe ends when the process that adds lets this one go, and also when it is killed.
+    """
+    try:
+        while True:
+            tasks.put(connection.recv())
+    except (EOFError, OSError):
+        os._exit(0)
 
 
-def _own() -> Embedder:
-    assert _recipe is not None  # _begin has run
-    return _recipe.embedder()
+def _cut(articles: list[Article], embedder: Embedder) -> list[Cut]:
+    return [workers.cut(article, embedder) for article in articles]
 
 
-def _cut(articles: list[Article]) -> list[Cut]:
-    return [workers.cut(article, _own()) for article in articles]
-
-
-def _embed(texts: Texts) -> dict[bytes, Vectors]:
-    return workers.embedded(texts, _own())
-
-
-def _lost(future: Future[Any]) -> bool:
-    return isinstance(future.exception(), BrokenProcessPool)
+def _embed(texts: Texts, embedder: Embedder) -> dict[bytes, Vectors]:
+    return workers.embedded(texts, embedder)
 
 
 def _packed(recipe: Recipe, embedder: Embedder) -> bytes:
