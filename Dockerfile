@@ -10,7 +10,7 @@ RUN pip install --no-deps --index-url https://download.pytorch.org/whl/cpu torch
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY qa ./qa
 COPY eval ./eval
-RUN pip install -c constraints.txt .
+RUN pip install -c constraints.txt ".[mcp,otel,postgres]"
 
 RUN useradd --uid 1000 --create-home qa && mkdir /library && chown qa:qa /library
 USER qa

@@ -33,7 +33,19 @@ class Server:
         if self._user:
             shutil.chown(self.folder, self._user)
         self._data = self.folder / "data"
-        self._run("initdb", "-D", self._data, "-A", "trust", "-U", "qa", "--no-sync", "-E", "UTF8")
+        self._run(
+            "initdb",
+            "-D",
+            self._data,
+            "-A",
+            "trust",
+            "-U",
+            "qa",
+            "--no-sync",
+            "--no-locale",
+            "-E",
+            "UTF8",
+        )
         self.port = _free_port()
         self.start()
 

@@ -44,6 +44,15 @@ def document(url: str) -> Any:
     return schemathesis.openapi.from_url(f"{url}/api/openapi.json", headers=HEADERS)
 
 
+def left_out(case: Any) -> list[Any]:
+    """Each request carries a right key: whether one is asked for is tested elsewhere.
+
+    No schema tells which files hold an article, and that one message must be the user's.
+    """
+    is_free = case.media_type == "multipart/form-data" or "completions" in case.path
+    return [ignored_auth, *([positive_data_acceptance] if is_free else [])]
+
+
 def send(document: Any, method: str, path: str, mode: GenerationMode, examples: int) -> None:
     """Sends cases, the same every time, and checks what comes against the document."""
 
@@ -57,11 +66,10 @@ def send(document: Any, method: str, path: str, mode: GenerationMode, examples: 
     )
     @given(case=document[path][method].as_strategy(generation_mode=mode))
     def check(case: Any) -> None:
-        # Whether keys are asked for is tested elsewhere: here each request carries a right one.
-        # No schema tells which files hold an article.
-        is_form = case.media_type == "multipart/form-data"
-        left_out = [ignored_auth, *([positive_data_acceptance] if is_form else [])]
-        case.call_and_validate(headers=HEADERS, excluded_checks=left_out)
+        response = case.call(headers=HEADERS)
+        if response.text == "Invalid HTTP request received.":
+            return  # a header that is none has not come further than the web server
+        case.validate_response(response, excluded_checks=left_out(case))
 
     check()
 

@@ -156,7 +156,9 @@ def test_common_words_are_left_to_scoring_when_there_are_too_many(
 ) -> None:
     monkeypatch.setattr(lexical, "POSTINGS", 5)
     assert both.ours.search("bridge repair crowns council", 3, Filters())
-    assert both.ours.search("said", 3, Filters())  # the rarest is always looked up
+    for words_ in ("said", "said council", "gazette varnholt said town"):
+        assert both.ours.search(words_, 3, Filters())  # the rarest is always looked up
+        assert both.ours.search(words_, 3, FILTERS[0])
 
 
 def test_words_can_be_made_anew(both: Both) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Subquery,
     Text,
     bindparam,
+    case,
     cast,
     column,
     func,
@@ -41,6 +42,7 @@ from qa.types import Article, Filters, Passage
 B = 0.75  # tantivy's own
 POSTINGS = 20_000  # passages that are looked up by their words for one question, about
 KEPT = 300  # of them, those that are scored
+COMMON = 4  # words that choose among them where all words are in more passages than that
 FEW = 1_000  # passages that a filter leaves, which are all scored
 REMAKE = 1_000  # passages whose words are made anew in one transaction
 CACHED = 100_000  # terms
@@ -138,12 +140,15 @@ class PostgresLexical(LexicalIndex):
         """The passages that hold the most of the rarest terms, by what those weigh."""
         rarest = [terms[0]]  # terms come with the rarest first
         budget = POSTINGS - self.frequency(terms[0])
-        for term in terms[1:]:
-            budget -= self.frequency(term)
-            if budget < 0:
-                break
-            rarest.append(term)
-        found = _found(rarest, [self.idf(term) for term in rarest], most, filters)
+        if budget < 0:
+            found = _some(terms[:COMMON], [self.idf(t) for t in terms[:COMMON]], most, filters)
+        else:
+            for term in terms[1:]:
+                budget -= self.frequency(term)
+                if budget < 0:
+                    break
+                rarest.append(term)
+            found = _found(rarest, [self.idf(term) for term in rarest], most, filters)
         query = select(*_SHOWN).join(found, found.c.id == passages.c.id)
         return self.database.read(lambda connection: fetched(connection, query))
 
@@ -172,7 +177,7 @@ class PostgresLexical(LexicalIndex):
     def _counts(self, term: str) -> tuple[int, ...]:
         """In how many passages the title, the heading and the text hold a term."""
         found = self._fresh().get(term)
-        return self._look_up([term])[term] if found is None else found
+        return self._look_up([term]).get(term, (0, 0, 0)) if found is None else found
 
     def _look_up(self, terms: Iterable[str]) -> Mapping[str, tuple[int, ...]]:
         cache = self._fresh()
@@ -228,7 +233,26 @@ def _found(terms: Sequence[str], weights: Sequence[float], most: int, filters: F
     query = select(passages.c.id).select_from(wanted.join(passages, held))
     if filters:
         query = query.where(_within(filters))
-    return query.group_by(passages.c.id).order_by(rough.desc()).limit(most).subquery("found")
+    return (
+        query.group_by(passages.c.id)
+        .order_by(rough.desc(), passages.c.id)
+        .limit(most)
+        .subquery("found")
+    )
+
+
+def _some(terms: Sequence[str], weights: Sequence[float], most: int, filters: Filters) -> Subquery:
+    """Where even the rarest word is in too many passages: any of them, by the other words."""
+    query = select(passages.c.id, passages.c.words)
+    query = query.where(passages.c.words.op("@@")(_any_of(terms[:1])))
+    if filters:
+        query = query.where(_within(filters))
+    some = query.limit(POSTINGS).subquery("some")
+    rough = literal(0.0) + sum(
+        case((some.c.words.op("@@")(_any_of([term])), weight), else_=0.0)
+        for term, weight in zip(terms, weights, strict=True)
+    )
+    return select(some.c.id).order_by(rough.desc(), some.c.id).limit(most).subquery("found")
 
 
 def _remake(connection: Connection, made: Mapping[str, words.Words]) -> None:

@@ -49,6 +49,7 @@ def parsed(url: str) -> URL:
         )
     options = " ".join(f"-c {key}={value}" for key, value in _SERVER.items())
     own = found.query.get("options", "")
+    own = own if isinstance(own, str) else " ".join(own)
     merged = {**_CLIENT, **found.query, "options": f"{options} {own}".strip()}
     return found.set(drivername="postgresql+psycopg", query=merged)
 

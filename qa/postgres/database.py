@@ -226,6 +226,7 @@ class Database:
         lock = text("SELECT pg_advisory_xact_lock(CAST(:family AS int), CAST(:key AS int))")
         connection.execute(lock, _key(connection, _MIGRATING))
         if migrating.outdated(self.name, migrating.version(connection)):
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
             migrating.upgrade(connection)
 
     def _check_server(self, connection: Connection) -> None:

@@ -31,7 +31,6 @@ PREFIXES = ("/api", "/v1")
 SMALL = 1_000_000  # bytes of a body that carries a question
 ENVELOPE = 1_000_000  # bytes that a form may have around its files
 
-_EVENT = "text/event-stream"
 _ABOUT = (
     "Questions about a pile of articles; every sentence of an answer is cited, and each citation "
     "is `article.text[start:end] == quote`. What goes wrong is told as "
@@ -114,7 +113,7 @@ def _questions(counter: Counter) -> APIRouter:
         """The best passages, as of `qa search --json`."""
         return await found(asked)
 
-    stream = {_EVENT: {"schema": {"type": "string"}}}
+    stream = models.event_stream("waiting", "answer", "done", "error")
     described = models.errors() | {200: {"model": models.AnswerResult, "content": stream}}
 
     @routes.post("/api/ask", response_model=None, responses=described)
@@ -123,7 +122,7 @@ def _questions(counter: Counter) -> APIRouter:
         `text/event-stream`, ever more complete ones: `waiting`, `answer`, `done` and `error`."""
         work = partial(library.stream, asked.question, asked.turns(), asked.filters())
         wanted = asked.stream
-        if wanted or (wanted is None and _EVENT in request.headers.get("accept", "")):
+        if wanted or (wanted is None and models.EVENT_STREAM in request.headers.get("accept", "")):
             return await Events.begin(counter.line, work, _events)
         answer = await api_answering.final(request, counter.line, work)
         return Json(contract.of_answer(answer))

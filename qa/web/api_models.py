@@ -21,6 +21,7 @@ MOST_TURNS = 50
 MOST_NAMES = 1000
 ANSWER_CHARACTERS = 20_000
 JSON_PART = 10_000_000  # bytes of the articles in a form; as a body of their own, they may be more
+EVENT_STREAM = "text/event-stream"
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -310,6 +311,15 @@ def errors(*more: int) -> dict[int | str, dict[str, Any]]:
     """What the document says of failures: those of every operation, and ``more``."""
     codes = sorted({400, 401, 403, 413, 422, 429, 503, *more})
     return {code: {"model": ErrorResult, "description": _WHEN[code]} for code in codes}
+
+
+def event_stream(*names: str) -> dict[str, Any]:
+    """What the document says of a stream, for each of its events; without names they have none."""
+    properties = {"data": {"type": "string", "description": "JSON, but for a last [DONE]."}}
+    named = {"event": {"type": "string", "enum": list(names)}} if names else {}
+    required = ["data", *named]
+    schema = {"type": "object", "properties": properties | named, "required": required}
+    return {EVENT_STREAM: {"schema": schema}}
 
 
 # Articles that are sent

@@ -70,7 +70,7 @@ class StreamOptions(_Model):
 class CompletionRequest(_Model):
     """The last message of the user is the question, those before it are its history."""
 
-    model: models.Text = Field(examples=[MODEL])
+    model: models.Text = Field(json_schema_extra={"enum": [MODEL]})
     messages: list[Message] = Field(
         min_length=1,
         max_length=MOST_MESSAGES,
@@ -103,9 +103,9 @@ class CompletionRequest(_Model):
                 turns.append(Turn(words, ""))
             elif each.role == "assistant" and turns:
                 turns[-1] = Turn(turns[-1].question, words.partition(SOURCES)[0].strip())
-        if self.messages[-1].role == "assistant" or not turns or turns[-1].answer:
-            raise Failure(400, "The last message must be the user's, with text.", param="messages")
-        *before, last = turns
+        if not turns:
+            raise Failure(400, "There is no message of the user with text.", param="messages")
+        *before, last = turns  # what the assistant is to have said of the question is left out
         if len(last.question) > QUESTION_CHARACTERS:
             message = (
                 f"The last message has {len(last.question):,} characters; a question has at most "
@@ -170,7 +170,7 @@ def routes(counter: Counter) -> APIRouter:
     made = APIRouter(tags=["OpenAI-compatible"], responses=models.errors())
     started = int(time.time())
     ours = {"id": MODEL, "object": "model", "created": started, "owned_by": MODEL}
-    stream = {"text/event-stream": {"schema": {"type": "string"}}}
+    stream = models.event_stream()
     described = models.errors(404) | {200: {"model": CompletionResult, "content": stream}}
 
     @made.get("/v1/models", response_model=ModelsResult)
