@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.figures import Row, milliseconds, percentile, seconds
 from benchmarks.synthetic import ClusteredEmbedder, articles, questions
 from qa import embedding, store
+from qa.catalog.postgres import PostgresCatalog
 from qa.library import Library
 from qa.settings import DEFAULT_MODEL, Settings
 from qa.types import Article, Filters
@@ -131,7 +132,8 @@ def throughput(passages: int) -> list[Row]:
         there = Library(_servers(Path(folder) / "there"), embedder=ClusteredEmbedder())
         with here, there:
             pairs = [_measured(library, made, asked) for library in (here, there)]
-    return [
+            sizes = _database_sizes(there)
+    return sizes + [
         Row(what, f"{servers:.1f} {unit}", f"{folder_:.1f} {unit}", f"{servers / folder_:.2f}")
         for (what, unit, folder_), (_, _, servers) in zip(*pairs, strict=True)
     ]
@@ -161,6 +163,27 @@ def _measured(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         took = seconds(lambda: list(pool.map(parts["search"], asked)))
     return [*found, (f"searches, {AT_ONCE} at once", "a second", len(asked) / took)]
+
+
+def _database_sizes(library: Library) -> list[Row]:
+    """What PostgreSQL keeps on disk, by what it is for."""
+    from sqlalchemy import text
+
+    catalog = library._store.catalog
+    assert isinstance(catalog, PostgresCatalog)
+    passages = library.size()[1]
+    tables = "SELECT relname, pg_table_size(oid), pg_indexes_size(oid) FROM pg_class WHERE "
+    tables += "relname LIKE 'qa\_%' AND relkind = 'r'"
+    found = catalog.database.read(lambda connection: connection.execute(text(tables)).fetchall())
+    listed = ", ".join(
+        f"{name} {(table + indexes) / passages:.0f}" for name, table, indexes in sorted(found)
+    )
+    whole = sum(table + indexes for _, table, indexes in found) / passages
+    words = sum(len(library.article(each.id).text) for each in library.articles()) / passages
+    return [
+        Row("bytes a passage in PostgreSQL", f"{whole:.0f}", f"its text: {words:.0f}", ""),
+        Row("of them by table and its indexes", listed),
+    ]
 
 
 def _servers(folder: Path) -> Settings:

@@ -90,7 +90,7 @@ def test_document_tells_of_the_api_and_of_nothing_else(url: str) -> None:
 def test_what_comes_is_what_the_document_promises(
     document: Any, method: str, path: str, mode: GenerationMode
 ) -> None:
-    send(document, method, path, mode, 8)
+    send(document, method, path, mode, 6)
 
 
 @pytest.mark.slow

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import chroma_server
+import postgres_server
 import pytest
 
 from qa import store
@@ -19,7 +21,6 @@ from qa.library import Library
 from qa.settings import Settings
 from qa.testing import WordEmbedder
 from qa.types import Article
-from tests import chroma_server, postgres_server
 
 if TYPE_CHECKING:
     from qa.protocols import Vectors

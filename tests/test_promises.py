@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import chroma_server
+import postgres_server
 import pytest
 
 from qa import store
@@ -20,7 +22,6 @@ from qa.library import Library
 from qa.settings import Settings, load_settings
 from qa.testing import WordEmbedder
 from qa.types import Article, Filters, Hit
-from tests import chroma_server, postgres_server
 
 PLACES = ["folder", "folder, Chroma", "PostgreSQL", "PostgreSQL, Chroma"]
 ADDING = """

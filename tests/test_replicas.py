@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import chroma_server
 import httpx
+import postgres_server
 import pytest
-
-from tests import chroma_server, postgres_server
 
 ARTICLE = {
     "id": "harbour",

@@ -30,6 +30,10 @@ BLOCKS = 64  # of articles that are sent at a time, for each core
 WINDOW, LARGEST_WINDOW = 5_000, 50_000
 LOSSES = 3  # in a row without a result, before it is given up
 PATIENCE = 10  # seconds for a connection
+STANDSTILL = 120  # seconds without any result until we begin anew; longer than one block takes
+# Half a core an actor, as many actors as cores: those of a lost node start again on the others,
+# where Ray would else wait for a free core with their work in hand.
+SHARE = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +97,7 @@ class Cluster:
             batch_format="pyarrow",
             fn_constructor_kwargs={"recipe": self._recipe},
             compute=ActorPoolStrategy(min_size=1, max_size=self.count, initial_size=self.count),
-            num_cpus=1,
+            num_cpus=SHARE,
         )
 
     def _results(
@@ -105,6 +109,7 @@ class Cluster:
         what is left.
         """
         import ray
+        from ray.data.exceptions import ExecutionTimeoutError
         from ray.exceptions import RayError
 
         losses = 0
@@ -116,7 +121,7 @@ class Cluster:
                     losses = 0
                     yield from table.to_pylist()
                 return
-            except RayError as error:
+            except (RayError, ExecutionTimeoutError) as error:
                 losses += 1
                 _raise_own(error)
                 if losses >= LOSSES:
@@ -125,6 +130,7 @@ class Cluster:
                         "was added is safe; look at the cluster (ray status), then run this again."
                     ) from error
                 _log.warning("qa: the Ray cluster lost workers; what they were at is done again")
+                self.count = min(self.count, _cores())
 
 
 class _Embedding:
@@ -196,6 +202,7 @@ def _connect(address: str) -> bool:
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    context.execution_no_progress_timeout_s = STANDSTILL
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         return False
