@@ -66,7 +66,7 @@ def agreement(data: Path) -> list[Row]:
     given, asked = _articles(data), _asked(data)
     embedder = Remembering()
     with _no_exact_search(), tempfile.TemporaryDirectory() as folder:
-        here = Library(Settings(library=Path(folder) / "here"), embedder=embedder)
+        here = Library(_folder(Path(folder) / "here"), embedder=embedder)
         there = Library(_servers(Path(folder) / "there"), embedder=embedder)
         with here, there:
             for library in (here, there):
@@ -128,7 +128,7 @@ def throughput(passages: int) -> list[Row]:
     made = list(articles(round(passages / PASSAGES_AN_ARTICLE)))
     asked = questions(SEARCHED)
     with _no_exact_search(), tempfile.TemporaryDirectory() as folder:
-        here = Library(Settings(library=Path(folder) / "here"), embedder=ClusteredEmbedder())
+        here = Library(_folder(Path(folder) / "here"), embedder=ClusteredEmbedder())
         there = Library(_servers(Path(folder) / "there"), embedder=ClusteredEmbedder())
         with here, there:
             pairs = [_measured(library, made, asked) for library in (here, there)]
@@ -184,6 +184,11 @@ def _database_sizes(library: Library) -> list[Row]:
         Row("bytes a passage in PostgreSQL", f"{whole:.0f}", f"its text: {words:.0f}", ""),
         Row("of them by table and its indexes", listed),
     ]
+
+
+def _folder(folder: Path) -> Settings:
+    """Said in so many words, as the environment names the servers."""
+    return Settings(library=folder, chroma_url=None, database_url=None)
 
 
 def _servers(folder: Path) -> Settings:

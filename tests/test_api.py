@@ -312,6 +312,7 @@ def test_what_is_no_json_is_told(client: httpx.Client, path: str, body: bytes) -
         ({"q": "a\0b"}, "q"),
         ({"q": " "}, "q"),
         ({"q": "a", "k": "many"}, "k"),
+        ({"q": "a", "publishers": "Town News"}, "publishers"),
         ({"q": "a", "after": "2024-13-01"}, "after"),
         ({"q": "a", "before": "20240101"}, "before"),
         ({"q": "a", "article": "\0"}, "article.0"),

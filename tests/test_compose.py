@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -55,7 +56,10 @@ def test_only_this_machine_reaches_what_is_published() -> None:
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
-@pytest.mark.skipif(not shutil.which("caddy"), reason="apt-get install caddy")
+@pytest.mark.skipif(
+    not shutil.which("caddy") and os.environ.get("CI") != "true",
+    reason="Caddy is not installed; on Debian: apt-get install caddy",
+)
 def test_the_proxy_reads_its_settings(tmp_path: Path) -> None:
     command = ["caddy", "validate", "--adapter", "caddyfile", "--config"]
     done = subprocess.run(

@@ -407,7 +407,7 @@ def test_image_installs_the_lock_and_runs_as_nobody_special() -> None:
     torch = re.search(r"torch==(\S+)", runs)
     assert torch
     assert f"torch=={torch[1]}\n" in pins
-    assert runs.index("torch==") < runs.index("constraints.txt .")
+    assert runs.index("torch==") < runs.index("-c constraints.txt")
     words = [word for word, _ in steps]
     assert words.index("USER") < words.index("CMD")
     assert {"VOLUME", "HEALTHCHECK"} <= set(words)

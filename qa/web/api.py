@@ -88,7 +88,11 @@ class Doors(BaseRoute):
 
 
 def _questions(counter: Counter) -> APIRouter:
-    routes = APIRouter(tags=["questions"], responses=models.errors())
+    routes = APIRouter(
+        tags=["questions"],
+        responses=models.errors(),
+        dependencies=[Depends(api_errors.known_parameters)],
+    )
     library = counter.library
 
     async def found(asked: models.SearchRequest) -> Json:

@@ -11,7 +11,7 @@ from pathlib import Path as File
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.datastructures import FormData, UploadFile
 
 from qa import contract
@@ -23,7 +23,7 @@ from qa.types import Article
 from qa.web import api_models as models
 from qa.web import shelf
 from qa.web.api_answering import Counter
-from qa.web.api_errors import Failure, Json
+from qa.web.api_errors import Failure, Json, known_parameters
 from qa.web.keys import CALLER
 
 PATH = "/api/articles"
@@ -59,7 +59,9 @@ _TAKEN: dict[str, Any] = {
 
 
 def routes(counter: Counter) -> APIRouter:
-    made = APIRouter(tags=["articles"], responses=models.errors())
+    made = APIRouter(
+        tags=["articles"], responses=models.errors(), dependencies=[Depends(known_parameters)]
+    )
     library = counter.library
     one, changing = models.errors(404), models.errors(404, 409)
 

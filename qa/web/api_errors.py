@@ -128,6 +128,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, gone)
 
 
+def known_parameters(request: Request) -> None:
+    """Raises Failure for a query parameter that there is not: it may be a filter, misspelt."""
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    for name in request.query_params:
+        if name not in known:
+            told = f"There is no such parameter. Known ones: {', '.join(sorted(known)) or 'none'}."
+            raise Failure(422, told, param=name)
+
+
 def _is_openai(request: Request) -> bool:
     return request.url.path.startswith("/v1/")
 
