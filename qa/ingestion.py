@@ -6,6 +6,7 @@ nearly all of the time. An add that was cut short leaves passages pending; the n
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,7 +69,7 @@ def ingest(
 def add_articles(store: Store, crew: Workers, articles: Iterable[Article]) -> IngestReport:
     """Adds articles that a program made itself; they belong to no folder."""
     run = _Run(store, crew, 0, lambda _: None)
-    run.cut(article for article in articles if run.wants(article, "", ""))
+    run.cut(each for each in articles if run.can_keep(each) and run.wants(each, "", ""))
     return run.finish([], prune=False)
 
 
@@ -199,6 +200,19 @@ class _Run:
                 self.fail(loaded.failure, path)
         if digest and held and len(self.failed) == failures:
             self.files[str(path), digest] = held
+
+    def can_keep(self, article: Article) -> bool:
+        """Whether it is text throughout; files are seen to when they are read."""
+        plain = [getattr(article, name) for name in Article.__slots__ if name != "metadata"]
+        try:
+            words = [*plain, dict(article.metadata)]
+            json.dumps(words, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:
+            named = article.id.encode("utf-8", "replace").decode()
+            reason = "it has half of a surrogate pair, which is no character and cannot be stored"
+            self.failed.append(Failure(named, reason))
+            return False
+        return True
 
     def wants(self, article: Article, source: str, root: str) -> bool:
         """Whether an article is new or changed; then it is to be cut."""

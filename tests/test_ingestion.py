@@ -49,6 +49,19 @@ def test_adding_again_changes_nothing_and_embeds_nothing(
     assert embedder.embedded == []
 
 
+def test_half_a_surrogate_pair_is_reported_and_stops_nothing(empty: Library) -> None:
+    bad = [
+        Article("text", "T", "bad \ud800 text"),
+        Article("title", "\udfff", "Text."),
+        Article("meta", "T", "Text.", metadata={"of": ["\ud83d"]}),
+        Article("\ud800", "T", "Text."),
+    ]
+    report = empty.add([*bad, Article("good", "Good 📚", "All of it is text.")])
+    assert [change.id for change in report.articles] == ["good"]
+    assert [failure.source for failure in report.failed] == ["text", "title", "meta", "?"]
+    assert all("surrogate" in failure.reason for failure in report.failed)
+
+
 def test_a_file_that_is_as_it_was_is_not_opened_as_an_article(
     empty: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
