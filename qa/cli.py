@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -190,7 +190,10 @@ def chat(
 def mcp(
     http: Annotated[bool, typer.Option("--http", help="Serve over HTTP, not over pipes.")] = False,
     host: Annotated[str | None, typer.Option(help="Address to listen on, with --http.")] = None,
-    port: Annotated[int, typer.Option(help="Port to listen on, with --http.")] = 7861,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port to listen on, with --http; else QA_PORT, else 7861."),
+    ] = None,
     writing: Annotated[
         bool, typer.Option("--allow-writing", help="Also let clients add and remove articles.")
     ] = False,
@@ -198,9 +201,14 @@ def mcp(
     """Let programs search, ask and read by the Model Context Protocol."""
     from qa import integrations
     from qa.library import Library
+    from qa.web import logs
 
+    if not http and (host is not None or port is not None):
+        raise InputError("--host and --port are for --http. Add it, or leave them out.")
     serve = integrations.serve_mcp
-    with Library.open(settings=_settings(host=host, port=port)) as library:
+    settings = _settings(host=host, port=port)
+    logging = logs.running(settings) if http else nullcontext()
+    with logging, Library.open(settings=settings) as library:
         serve(library, http=http, writing=writing)
 
 

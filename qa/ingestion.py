@@ -10,8 +10,9 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from qa import chunking, loading, workers
 from qa.catalog import ArticleRecord, Catalog
@@ -24,11 +25,15 @@ from qa.workers import Cut, InProcess, Workers
 if TYPE_CHECKING:
     from qa.protocols import Vectors
 
+T = TypeVar("T")
 Pending = tuple[Passage, Article, bytes]
 
 INDEX_PASSAGES = 512  # passages between two additions to the vector index
 PUBLISH_PASSAGES = 512  # passages between two publications of whole articles, at most
 PUBLISH_SECONDS = 0.5
+TOGETHER = 100  # files, or articles of one, that are looked up at a time
+NOTED = 2_000  # unchanged articles, or files, between two notes of where they were found
+ID_BYTES = 2_000  # of an article of a program's own; an index of PostgreSQL takes 2,704
 
 OnProgress = Callable[[Progress], None]
 
@@ -57,19 +62,14 @@ def ingest(
     """Adds every article of the sources. What it has published stays, whatever ends it."""
     total = sum(_expected(path) for source in sources for path in source.paths)
     run = _Run(store, crew, total, on_progress or (lambda _: None))
-    run.cut(
-        article
-        for source in sources
-        for path in source.paths
-        for article in run.read(path, source.root)
-    )
+    run.cut(article for source in sources for article in run.read_all(source.paths, source.root))
     return run.finish([source.root for source in sources], prune=prune)
 
 
 def add_articles(store: Store, crew: Workers, articles: Iterable[Article]) -> IngestReport:
     """Adds articles that a program made itself; they belong to no folder."""
     run = _Run(store, crew, 0, lambda _: None)
-    run.cut(each for each in articles if run.can_keep(each) and run.wants(each, "", ""))
+    run.cut(run.own(articles))
     return run.finish([], prune=False)
 
 
@@ -94,7 +94,9 @@ def embed_missing(catalog: Catalog, embedder: Embedder, texts: Mapping[bytes, st
 def embed_pending(store: Store, crew: Workers, on_progress: OnProgress) -> int:
     """Embeds what is found by its words only, also what an earlier add has left; how many."""
     total, settled, embedded = store.catalog.pending_count(), 0, 0
-    while pending := store.catalog.pending(crew.window):
+    after: tuple[str, int] | None = None
+    while total and (pending := store.catalog.pending(crew.window, after)):
+        after = pending[-1][0].article_id, pending[-1][0].start
         window = _Window(store, crew, pending)
         for done in window.embed():
             on_progress(Progress("passages", settled + done, total))
@@ -181,28 +183,50 @@ class _Run:
     published: float = field(default_factory=time.monotonic)
     done: int = 0
 
-    def read(self, path: Path, root: str) -> Iterator[Article]:
-        """The new articles of a file, which is not opened if it was read before as it is."""
-        digest = loading.digest(path)
-        before = self.store.catalog.read_before(str(path), digest) if digest else []
-        if before and not any(kept.id in self.hashes for kept in before):
-            for kept in before:
-                self.hashes[kept.id] = kept.content_hash
-                self._unchanged(kept.id, kept.title, kept.source, root)
-            return
+    def read_all(self, paths: Iterable[Path], root: str) -> Iterator[Article]:
+        """The new articles of files, which are not opened if they were read before as they are."""
+        for some in _runs(paths, TOGETHER):
+            digests = {path: loading.digest(path) for path in some}
+            known = {str(path): digest for path, digest in digests.items() if digest}
+            found = self.store.catalog.read_before(known)
+            for path, digest in digests.items():
+                before = found.get(str(path), [])
+                if before and not any(kept.id in self.hashes for kept in before):
+                    for kept in before:
+                        self.hashes[kept.id] = kept.content_hash
+                        self._unchanged(kept.id, kept.title, kept.source, root)
+                else:
+                    yield from self._read(path, digest, root)
+
+    def _read(self, path: Path, digest: bytes | None, root: str) -> Iterator[Article]:
+        """The new articles of one file."""
         held, failures = dict[str, str](), len(self.failed)
-        for loaded in loading.load(path):
-            if loaded.article is not None:
-                held[loaded.article.id] = loaded.article.content_hash
-                if self.wants(loaded.article, loaded.source, root):
-                    yield loaded.article
-            elif loaded.failure is not None:
-                self.fail(loaded.failure, path)
+        for some in _runs(loading.load(path), TOGETHER):
+            stored = self._stored(each.article for each in some if each.article is not None)
+            for loaded in some:
+                if loaded.article is not None:
+                    held[loaded.article.id] = loaded.article.content_hash
+                    if self._wants(loaded.article, (loaded.source, root), stored):
+                        yield loaded.article
+                elif loaded.failure is not None:
+                    self.fail(loaded.failure, path)
         if digest and held and len(self.failed) == failures:
             self.files[str(path), digest] = held
+            if len(self.files) >= NOTED:
+                self.flush()
 
-    def can_keep(self, article: Article) -> bool:
-        """Whether it is text throughout; files are seen to when they are read."""
+    def own(self, articles: Iterable[Article]) -> Iterator[Article]:
+        """The new ones of articles that belong to no file."""
+        for some in _runs(filter(self._can_keep, articles), TOGETHER):
+            stored = self._stored(some)
+            yield from (each for each in some if self._wants(each, ("", ""), stored))
+
+    def _stored(self, articles: Iterable[Article]) -> dict[str, str]:
+        """The content hashes of those that are in the catalog."""
+        return self.store.catalog.content_hashes([article.id for article in articles])
+
+    def _can_keep(self, article: Article) -> bool:
+        """Whether it is text throughout, and its id not too long; reading files sees to theirs."""
         plain = [getattr(article, name) for name in Article.__slots__ if name != "metadata"]
         try:
             words = [*plain, dict(article.metadata)]
@@ -212,10 +236,16 @@ class _Run:
             reason = "it has half of a surrogate pair, which is no character and cannot be stored"
             self.failed.append(Failure(named, reason))
             return False
-        return True
+        length = len(article.id.encode()) + 4 * sum(map(article.id.count, "\0\x1a"))  # as stored
+        if length > ID_BYTES:
+            named = f"{article.id[:60]}…"
+            reason = f"its id has {length:,} bytes, and at most {ID_BYTES:,} can be kept"
+            self.failed.append(Failure(named, reason))
+        return length <= ID_BYTES
 
-    def wants(self, article: Article, source: str, root: str) -> bool:
-        """Whether an article is new or changed; then it is to be cut."""
+    def _wants(self, article: Article, place: tuple[str, str], stored: Mapping[str, str]) -> bool:
+        """Whether an article from a source and root is new or changed; then it is to be cut."""
+        source, root = place
         content_hash = article.content_hash
         if article.id in self.hashes:
             if self.hashes[article.id] != content_hash:
@@ -225,11 +255,11 @@ class _Run:
                 self.failed.append(Failure(source or article.id, reason))
             return False
         self.hashes[article.id] = content_hash
-        stored = self.store.catalog.content_hashes([article.id]).get(article.id)
-        if stored == content_hash:
+        before = stored.get(article.id)
+        if before == content_hash:
             self._unchanged(article.id, article.title, source, root)
             return False
-        status: Change = "added" if stored is None else "updated"
+        status: Change = "added" if before is None else "updated"
         self.changes[article.id] = ArticleChange(article.id, article.title, status)
         self.cutting[article.id] = article, source, root
         return True
@@ -263,6 +293,8 @@ class _Run:
         self.changes[article_id] = ArticleChange(article_id, title, "unchanged")
         self.done += 1
         self._tell()
+        if len(self.moved) >= NOTED:
+            self.flush()
 
     def fail(self, failure: Failure, path: Path) -> None:
         self.failed.append(failure)
@@ -270,14 +302,14 @@ class _Run:
         self.done += 1
 
     def flush(self) -> None:
-        """Publishes what is queued."""
-        if self.moved:
-            places = {key: place for key, place in self.moved.items() if place[1]}
-            self.store.catalog.move(places)
-            self.moved = {}
+        """Publishes what is queued, and notes where the rest was found."""
         if self.records:
             self.store.publish(self.records)
             self.records, self.waiting = [], 0
+        places = {key: place for key, place in self.moved.items() if place[1]}
+        if places:
+            self.store.catalog.move(places)
+        self.moved = {}
         # Those whose articles are published, or were there.
         whole = {
             file: held for file, held in self.files.items() if self.cutting.keys().isdisjoint(held)
@@ -298,8 +330,6 @@ class _Run:
         if prune and vanished:
             self.store.remove([change.id for change in vanished])
         embedded = embed_pending(self.store, self.crew, self.on_progress)
-        if any(change.status == "updated" for change in self.changes.values()):
-            self.store.catalog.drop_unused_embeddings()
         removed = tuple(vanished) if prune else ()
         return IngestReport(
             articles=(*self.changes.values(), *removed),
@@ -314,6 +344,12 @@ class _Run:
 
     def _tell(self) -> None:
         self.on_progress(Progress("articles", self.done, max(self.total, self.done)))
+
+
+def _runs(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    coming = iter(items)
+    while run := list(islice(coming, size)):
+        yield run
 
 
 def _expected(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 QUESTION_CHARACTERS = 4_000
 REEMBED_ARTICLES = 200
+SWAPPING = 0.5  # seconds within which a rebuild has put its indexes into their places
 SUGGESTIONS_TRIED = 4  # suggested questions that are tried for each that is wanted
 PROBED = 80  # characters that a language model is made to write to see whether it answers
 
@@ -80,6 +82,8 @@ class Library:
         self._embedder = embedder
         self._generator = generator
         self._llm = llm
+        self._opened: Store | None = None
+        self._opening = threading.RLock()
         # Every answer passes through it, whichever face asked: a server counts here.
         self.watched: Callable[[Iterator[Answer]], Iterator[Answer]] = iter
 
@@ -144,7 +148,8 @@ class Library:
 
     def close(self) -> None:
         """Closes the files; the library opens again when it is used again."""
-        opened = self.__dict__.pop("_store", None)
+        with self._opening:
+            opened, self._opened = self._opened, None
         model = self.__dict__.pop("_language_model", None)
         if model is not None:
             model.close()
@@ -218,7 +223,7 @@ class Library:
     def count(self, filters: Filters) -> int:
         """How many articles the filters let through."""
         with self.place.errors():
-            return len(self._store.catalog.matching(filters))
+            return self._store.catalog.count(filters)
 
     @property
     def generation(self) -> int:
@@ -283,9 +288,13 @@ class Library:
         if not self.exists:
             detail = f"there is none in {self.place.name}"
             return [*checks, Check("library", False, detail, "Add articles: qa add FOLDER")]
-        self.close()
-        with self.place.errors():
-            return [*checks, *store.check(self.place), self._check_fingerprint()]
+        own = places.place(self.settings)  # others may be using what this library has open
+        try:
+            self._renew()
+            with own.errors():
+                return [*checks, *store.check(own), self._check_fingerprint(own)]
+        finally:
+            own.close()
 
     # Inside other programs
 
@@ -361,8 +370,7 @@ class Library:
             raise LibraryError(
                 f"There is no library in {self.place.name}. Add articles first: qa add FOLDER"
             )
-        self.close()
-        with self.place.writing(), self.place.errors():
+        with self.place.errors(), self.place.writing():
             if embed:
                 self._embed_anew()
             return store.rebuild(self.place)
@@ -387,8 +395,14 @@ class Library:
 
     # Objects, made when they are first needed
 
-    @cached_property
+    @property
     def _store(self) -> Store:
+        with self._opening:  # two threads must not hold two of them, one of which nobody renews
+            if self._opened is None:
+                self._opened = self._open_store()
+            return self._opened
+
+    def _open_store(self) -> Store:
         if not self.exists:
             raise LibraryError(
                 f"There is no library in {self.place.name}. Add articles first: qa add FOLDER"
@@ -533,8 +547,17 @@ class Library:
             detail = f"{model.name} answers with nothing"
         return Check("language model", bool(words.strip()), detail, "Choose another QA_LLM_MODEL.")
 
-    def _check_fingerprint(self) -> Check:
-        catalog = self.place.catalog()
+    def _renew(self) -> None:
+        """Lets go of a state of the indexes that is not the newest."""
+        try:
+            if self._opened is not None:
+                with self._opened.reading():
+                    pass
+        except LibraryError:  # which checking will find
+            self.close()
+
+    def _check_fingerprint(self, where: Place) -> Check:
+        catalog = where.catalog()
         try:
             stored, configured = catalog.fingerprint, self.embedder.fingerprint
         finally:
@@ -554,7 +577,21 @@ class _FreshRetriever:
 
     def retrieve(self, query: str, k: int, filters: Filters) -> list[Hit]:
         opened = self._matching_store()  # another process may have changed the model, too
-        with opened.place.errors(), opened.reading():
+        with opened.place.errors():
+            before = opened.seen
+            try:
+                return self._retrieve(opened, query, k, filters)
+            except LibraryError:
+                # Has an index that was built anew taken the place of the one that was asked?
+                ends = time.monotonic() + SWAPPING
+                while opened.catalog.generation == before:
+                    if time.monotonic() > ends:
+                        raise
+                    time.sleep(SWAPPING / 20)
+            return self._retrieve(opened, query, k, filters)
+
+    def _retrieve(self, opened: Store, query: str, k: int, filters: Filters) -> list[Hit]:
+        with opened.reading():
             return self._inner.retrieve(query, k, filters)
 
 

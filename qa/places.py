@@ -14,7 +14,7 @@ import sqlite3
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -55,7 +55,7 @@ class VectorPlace(Protocol):
         """Deletes what was made, where it is not in its place or is not wanted any more."""
 
     def claim(self, catalog: Catalog) -> None:
-        """Says in the manifest that vectors are put here from now on, where that loses none."""
+        """Raises LibraryError where the manifest says that the vectors are elsewhere."""
 
     def probe(self, catalog: Catalog) -> str:
         """What is wrong with the index, or ""."""
@@ -113,7 +113,8 @@ class Place(ABC):
         return self._vectors.open(catalog)
 
     def claim(self, catalog: Catalog) -> None:
-        """Called by each writer before it writes."""
+        """Called by each writer before it writes: ends what another has left half done, and raises
+        LibraryError where the vectors are elsewhere."""
         self._vectors.claim(catalog)
 
     @contextmanager
@@ -180,14 +181,17 @@ class InFolder(Place):
     def catalog(self) -> Catalog:
         return SqliteCatalog(self.folder / "catalog.db")
 
-    def lexical(self) -> LexicalIndex:
+    def claim(self, catalog: Catalog) -> None:
+        super().claim(catalog)
         _adopt(self.folder / "lexical")
+
+    def lexical(self) -> LexicalIndex:
+        _mend(self.folder / "lexical")
         return TantivyIndex(self.folder / "lexical")
 
     @contextmanager
     def rebuild_lexical(self) -> Iterator[LexicalIndex]:
-        shutil.rmtree(_aside(self.folder / "lexical"), ignore_errors=True)
-        yield TantivyIndex.create(_aside(self.folder / "lexical"))
+        yield TantivyIndex.create(_emptied(self.folder / "lexical"))
         _whole(self.folder / "lexical").touch()
         _adopt(self.folder / "lexical")
 
@@ -205,14 +209,13 @@ class VectorsInFolder:
         self._path = folder / "chroma"
 
     def create(self) -> str:
-        shutil.rmtree(_aside(self._path), ignore_errors=True)
-        EmbeddedIndex.create(_aside(self._path)).close()
+        EmbeddedIndex.create(_emptied(self._path)).close()
         return FOLDER
 
     def open(self, catalog: Catalog) -> VectorIndex:
         if catalog.noted(VECTORS) not in (None, FOLDER):
             raise _elsewhere("are not in its folder: the last writer had other settings")
-        _adopt(self._path)
+        _mend(self._path)
         return EmbeddedIndex(self._path)
 
     def aside(self, made: str) -> VectorIndex:
@@ -229,11 +232,14 @@ class VectorsInFolder:
         shutil.rmtree(_aside(self._path), ignore_errors=True)
 
     def claim(self, catalog: Catalog) -> None:
-        """Nothing: they are here, or opening them says where they are."""
+        if catalog.noted(VECTORS) not in (None, FOLDER):
+            raise _elsewhere("are not in its folder: the last writer had other settings")
+        _adopt(self._path)
 
     def probe(self, catalog: Catalog) -> str:
         if catalog.noted(VECTORS) not in (None, FOLDER):
             return "they are not in the folder: the last writer had other settings"
+        _mend(self._path)
         return probe(self._path)
 
     def close(self) -> None:
@@ -249,14 +255,32 @@ def _whole(path: Path) -> Path:
     return path.with_name(f"{path.name}.whole")
 
 
+def _emptied(path: Path) -> Path:
+    """Where an index is built aside; what was left there was not whole, or is not wanted."""
+    _whole(path).unlink(missing_ok=True)  # first, or what comes would count as whole
+    shutil.rmtree(_aside(path), ignore_errors=True)
+    return _aside(path)
+
+
 def _adopt(path: Path) -> None:
-    """Swaps in an index that was built aside; a half-built one is not marked as whole."""
+    """Swaps in an index that was built aside and is marked as whole; under the writer's lock."""
     if not _whole(path).exists():
         return
     if _aside(path).exists():
-        shutil.rmtree(path, ignore_errors=True)
+        before = path.with_name(f"{path.name}.old")
+        shutil.rmtree(before, ignore_errors=True)
+        if path.exists():
+            path.rename(before)
         _aside(path).rename(path)
-    _whole(path).unlink()
+        shutil.rmtree(before, ignore_errors=True)
+    _whole(path).unlink(missing_ok=True)
+
+
+def _mend(path: Path) -> None:
+    """The same where a writer died in the middle of it; one that lives does it itself."""
+    if _whole(path).exists():
+        with suppress(LockedError), writing(path.parent):
+            _adopt(path)
 
 
 # Servers
@@ -278,10 +302,8 @@ class InDatabase(Place):
 
     def create(self, fingerprint: str) -> None:
         made = self._vectors.create()
-        self._database.create(fingerprint)
-        catalog = self.catalog()
-        catalog.note(VECTORS, made)
         self._vectors.adopt(made)
+        self._database.create(fingerprint, {VECTORS: made})
 
     def catalog(self) -> Catalog:
         from qa.catalog.postgres import PostgresCatalog
@@ -335,7 +357,7 @@ class OnServer:
             self._server.drop(noted.removeprefix(CHROMA))
 
     def claim(self, catalog: Catalog) -> None:
-        """Nothing: they are here, or opening them says where they are."""
+        self._collection(catalog)
 
     def probe(self, catalog: Catalog) -> str:
         try:
@@ -374,8 +396,8 @@ class InMemory:
         del noted
 
     def claim(self, catalog: Catalog) -> None:
-        if catalog.noted(VECTORS) != MEMORY:  # an index there was would lack what is added now
-            catalog.note(VECTORS, MEMORY)
+        if (catalog.noted(VECTORS) or MEMORY) != MEMORY:  # that index would lack what is added now
+            raise _elsewhere("are on a Chroma server")
 
     def probe(self, catalog: Catalog) -> str:
         del catalog
@@ -411,11 +433,10 @@ def writing(path: Path) -> Iterator[None]:
             "Wait until it is done, then run this again."
         ) from error
     try:
-        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:120]
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
         started = datetime.now().strftime("%H:%M")
-        holder.write_text(
-            json.dumps({"pid": os.getpid(), "command": command, "since": started}), "utf-8"
-        )
+        known = {"pid": os.getpid(), "command": _name(command), "since": started}
+        holder.write_text(json.dumps(known), "utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)
@@ -437,6 +458,12 @@ def storage_errors(path: Path) -> Iterator[None]:
 def _holder(path: Path) -> str:
     try:
         known = json.loads(path.read_text("utf-8"))
-        return f"process {known['pid']} ({known['command']}, since {known['since']})"
+        return f"process {known['pid']} ({_name(str(known['command']))}, since {known['since']})"
     except (OSError, ValueError, KeyError):
         return "another process"
+
+
+def _name(command: str) -> str:
+    """The program and its command word; what follows, a password say, is private."""
+    program, word, *_ = [*command.split(), "", ""]
+    return f"{program} {word}"[:60] if word.isalpha() else program[:60]

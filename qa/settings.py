@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     """All settings, each with its default."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, toml_file="qa.toml", extra="forbid", frozen=True
+        env_prefix=PREFIX, env_ignore_empty=True, toml_file="qa.toml", extra="forbid", frozen=True
     )
 
     library: Path = Path("library")

@@ -36,6 +36,7 @@ EXACT_PASSAGES = 30_000
 # filter leaves are read from the catalog; or all are held in memory, where that is not too much.
 FILTERED_PASSAGES = 2_000
 FILTERED_IN_MEMORY = 500_000
+MEMORY_PASSAGES = 500_000  # without an index; more take too much of each replica
 UNFOUND_SHARE = 0.1  # the index is approximate; more than this is damage
 
 
@@ -45,7 +46,7 @@ class Store:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.catalog = place.catalog()
-        self._seen = self.catalog.generation
+        self.seen = self.catalog.generation  # the generation that is searched
         self._readers = 0
         self._turn = threading.Condition()
         self._exact: tuple[int, ExactIndex] | None = None  # and the generation it is of
@@ -86,10 +87,12 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Searches inside see one state; indexes are reopened first if another process wrote."""
+        now = self.catalog.generation  # not while others wait: a database may take its time
         with self._turn:
-            if self.catalog.generation != self._seen:
+            if now != self.seen:
                 self._turn.wait_for(lambda: self._readers == 0)
-                self._reopen()
+                if self.catalog.generation != self.seen:  # no other thread has reopened them
+                    self._reopen()
             self._readers += 1
         try:
             yield
@@ -105,8 +108,7 @@ class Store:
         self.catalog.expect(articles)
         if self.lexical.apart:
             self.lexical.upsert((p, articles[p.id]) for p in passages)
-        self.catalog.publish(records)
-        self.sweep()
+        self._forget(self.catalog.publish(records))
 
     def index(self, pending: Sequence[tuple[Passage, Article, bytes]]) -> None:
         """Gives pending passages, whose vectors are cached, to the vector index."""
@@ -114,23 +116,23 @@ class Store:
         if self.vectors is not None:
             self.vectors.upsert((p, article, found[key]) for p, article, key in pending)
         self.catalog.settle([passage.id for passage, _, _ in pending])
-        self._seen = self.catalog.generation
+        self.seen = self.catalog.generation
 
     def remove(self, article_ids: Sequence[str]) -> None:
-        self.catalog.remove(article_ids)
-        self.sweep()
-        self.catalog.drop_unused_embeddings()
+        self._forget(self.catalog.remove(article_ids))
 
     def sweep(self) -> None:
         """Makes the indexes forget what is journaled and not visible."""
-        gone = self.catalog.withdrawn()
+        self._forget(self.catalog.withdrawn())
+
+    def _forget(self, gone: Sequence[str]) -> None:
         if gone:
             if self.lexical.apart:
                 self.lexical.delete(gone)
             if self.vectors is not None:
                 self.vectors.delete(gone)
             self.catalog.clear_journal(gone)
-        self._seen = self.catalog.generation
+        self.seen = self.catalog.generation
 
     def _few(self, articles: Collection[str]) -> bool:
         if len(articles) > FILTERED_PASSAGES:  # an article has a passage, or is not found at all
@@ -156,10 +158,11 @@ class Store:
             return known
 
     def _reopen(self) -> None:
+        seen = self.catalog.generation  # what is written from here on is seen the next time
         for name in ("lexical", "vectors"):
             if self.__dict__.get(name) is not None:
                 getattr(self, name).reopen()
-        self._seen = self.catalog.generation
+        self.seen = seen
 
 
 def rebuild(place: Place) -> int:
@@ -169,7 +172,8 @@ def rebuild(place: Place) -> int:
     """
     catalog, count = place.catalog(), 0
     try:
-        with place.rebuild_lexical() as lexical, place.rebuild_vectors(catalog) as vectors:
+        # Readers reopen what they hold when the second one, which ends last, is in its place.
+        with place.rebuild_vectors(catalog) as vectors, place.rebuild_lexical() as lexical:
             for batch in catalog.every_passage(REBUILD_BATCH):
                 lexical.upsert(batch)
                 if vectors is not None:
@@ -233,7 +237,10 @@ def _check_vectors(store: Store) -> Check:
     """Ids must agree, and sample vectors must find themselves."""
     index = store.vectors
     if index is None:
-        return Check("vectors", True, "those of the catalog are compared in memory")
+        count = store.catalog.passage_count()
+        detail = f"those of the catalog are compared in memory, {count} of them"
+        advice = "Set QA_CHROMA_URL to a Chroma server, then run: qa rebuild"
+        return Check("vectors", count <= MEMORY_PASSAGES, detail, advice)
     journal = set(store.catalog.journal())
     wanted = store.catalog.all_passage_ids() - journal  # what is pending is not here yet
     compared = _compare("vectors", wanted, index.ids(), journal)

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from contextvars import ContextVar
@@ -106,11 +107,14 @@ class Span:
 
     def end(self, error: BaseException | None = None) -> None:
         """Ends it, with what went wrong; a reader who leaves is noted and no error."""
-        if isinstance(error, GeneratorExit):
-            self._real.set_attribute("qa.stopped", True)
-        elif error is not None:
-            _record(self._real, error)
-        self._real.end()
+        try:
+            if isinstance(error, GeneratorExit):
+                self._real.set_attribute("qa.stopped", True)
+            elif error is not None:
+                _record(self._real, error)
+            self._real.end()
+        except Exception:  # of the program's own exporter: an answer is worth more than its trace
+            logger.debug("a span could not be ended", exc_info=True)
 
     def set(self, name: str, value: str | float | None) -> None:
         """An attribute that holds no words of questions, articles or answers."""
@@ -151,11 +155,13 @@ class Span:
         self.set(PROMPT_TOKENS, sent)
         self.set(REPLY_TOKENS, written)
         self.set(TOTAL_TOKENS, sent + written)
-        self.read("\n\n".join(message.content for message in messages))
-        self.wrote(reply)
-        if not _hides("INPUTS"):
+        # It is sent passages, which are outputs, and may write a question, which is an input.
+        hides = _hides("INPUTS") or _hides("OUTPUTS")
+        prompt = "\n\n".join(message.content for message in messages)
+        self.set(INPUT, _REDACTED if hides else prompt)
+        self.set(OUTPUT, _REDACTED if hides else reply)
+        if not hides:
             self._messages(MESSAGES_IN, messages)
-        if not _hides("OUTPUTS"):
             self._messages(MESSAGES_OUT, [Message("assistant", reply)])
 
     def embedded(self, model: str, text: str) -> None:
@@ -255,7 +261,9 @@ def _record(real: Any, error: BaseException) -> None:
         real.add_event("exception", {"exception.type": kind})
         real.set_status(StatusCode.ERROR, kind)
     else:
-        real.record_exception(error)
+        stack = "".join(traceback.format_exception(error))
+        told = {"exception.message": str(error), "exception.stacktrace": stack}
+        real.record_exception(error, {name: _sendable(text) for name, text in told.items()})
         real.set_status(StatusCode.ERROR, _sendable(f"{kind}: {error}"))
 
 

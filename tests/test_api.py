@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ from api_server import (
 from conftest import HARBOUR
 from gradio_client import Client
 
-from qa import contract
-from qa.errors import SettingsError
+from qa import contract, doors
+from qa.errors import LockedError, SettingsError
 from qa.library import Library
 from qa.types import Filters, Turn
 from qa.web import api
@@ -218,10 +219,19 @@ def test_odd_ids_are_found_and_unknown_ones_are_not(client: httpx.Client) -> Non
     address = f"/api/articles/{quote(FOREIGN.id, safe='')}"
     assert client.get(address).json()["text"] == FOREIGN.text
     assert client.get(f"{address}/passages").json()["article_id"] == FOREIGN.id
-    for unknown in ("none", "", "a%00b", "a/passages", "%FF", "x" * 2000):
+    for unknown in ("none", "", "a%00b", "a/passages", "a%2Fpassages", "%FF", "x" * 2000):
         error = error_of(client.get(f"/api/articles/{unknown}"), 404)
         assert error["code"] == "article_not_found"
     error_of(client.delete("/api/articles/none"), 404)
+
+
+def test_id_that_ends_like_another_address(client: httpx.Client) -> None:
+    client.post("/api/articles", json={"id": "tombs/passages", "text": "The tombs are dry."})
+    assert client.get("/api/articles/tombs%2Fpassages").json()["text"] == "The tombs are dry."
+    error_of(client.get("/api/articles/tombs/passages"), 404)
+    inside = client.get("/api/articles/tombs%2Fpassages/passages").json()
+    assert inside["article_id"] == "tombs/passages"
+    assert client.delete("/api/articles/tombs/passages").json()["removed"] == 1
 
 
 def test_articles_are_added_and_deleted(client: httpx.Client) -> None:
@@ -254,15 +264,56 @@ def test_files_are_added(client: httpx.Client, library: Library) -> None:
     assert again["failed"][0]["source"] == "broken.pdf"
 
 
+def test_file_of_another_kind_stops_no_other(client: httpx.Client, library: Library) -> None:
+    files = [("files", ("tool.exe", b"MZ")), ("files", ("ok.md", b"The otters swam upstream."))]
+    added = client.post("/api/articles", files=files).json()
+    assert [each["source"] for each in added["failed"]] == ["tool.exe"]
+    (change,) = added["articles"]
+    listed = client.get("/api/articles").json()["articles"]
+    assert {each["id"]: each["source"] for each in listed}[change["id"]] == "ok.md"
+    assert str(library.path) not in json.dumps([added, listed])
+    assert client.delete(f"/api/articles/{change['id']}").json()["removed"] == 1
+
+
+def test_file_that_gave_no_article_is_not_kept(client: httpx.Client, library: Library) -> None:
+    files = [("files", ("bad.pdf", b"no pdf")), ("files", ("moles.md", b"The moles dug deep."))]
+    uploads = library.path / "uploads"
+    error_of(client.post("/api/articles", files=files[:1]), 422)
+    assert [*uploads.iterdir()] == []
+    with library.place.writing():
+        error_of(client.post("/api/articles", files=files[1:]), 409)
+    assert [*uploads.iterdir()] == []
+    (change,) = client.post("/api/articles", files=files).json()["articles"]
+    (folder,) = uploads.iterdir()
+    assert [each.name for each in folder.iterdir()] == ["moles.md"]
+    assert client.post("/api/articles", files=files[1:]).json()["unchanged"] == 1
+    assert folder.exists(), "what was added before stays"
+    client.delete(f"/api/articles/{change['id']}")
+
+
 def test_library_with_another_writer_is_told(client: httpx.Client, library: Library) -> None:
     with library.place.writing():
         for response in (
             client.delete("/api/articles/harbour"),
             client.post("/api/articles", json={"text": "The geese came back."}),
         ):
-            assert error_of(response, 409)["code"] == "library_locked"
+            error = error_of(response, 409)
+            assert error["code"] == "library_locked"
+            assert str(library.path) not in error["message"]
+            assert "process " not in error["message"].replace("Another process", "")
             assert response.headers["retry-after"]
     assert client.get("/api/articles/harbour").status_code == 200
+
+
+def test_arguments_of_a_command_are_told_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["/usr/bin/qa", "add", "https://user:password@intranet/feed"]
+    monkeypatch.setattr(sys, "argv", command)
+    with make_library(tmp_path) as library, library.place.writing():
+        assert "intranet" not in (library.path / "writer.json").read_text("utf-8")
+        with pytest.raises(LockedError, match=r"\(qa add, since"):
+            library.remove(["harbour"])
 
 
 # What cannot be used
@@ -288,6 +339,7 @@ def test_library_with_another_writer_is_told(client: httpx.Client, library: Libr
         ("/api/search", '{"q": "a", "publishers": ["\\u0000"]}'),
         ("/api/articles", '{"text": "a\\u0000b"}'),
         ("/api/articles", '{"text": "a", "\\ud800": 1}'),
+        ("/api/articles", '{"text": "a", "id": 1e400}'),
         ("/api/articles", "[]"),
         ("/api/articles", '{"text": "a", "id": []}'),
         ("/api/articles", '{"text": "a", "id": "\\u202e"}'),
@@ -359,14 +411,16 @@ def test_unexpected_error_is_an_id(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert (name, record["error"]["type"]) == ("error", "server_error")
 
 
-def test_damaged_library_is_a_line(tmp_path: Path) -> None:
+def test_damaged_library_is_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with bare_api(tmp_path) as (url, library):
         (library.path / "catalog.db").write_bytes(b"not a database" * 1000)
         for name in ("catalog.db-wal", "catalog.db-shm"):
             (library.path / name).unlink(missing_ok=True)
         library.close()
         error_of(httpx.post(f"{url}/api/ask", json={"question": "harbour"}), 503)
-        error_of(httpx.get(f"{url}/api/search", params={"q": "harbour"}), 503)
+        told = error_of(httpx.get(f"{url}/api/search", params={"q": "harbour"}), 503)["message"]
+    assert str(tmp_path) not in told
+    assert f"{told.rpartition(' ')[2]}: The catalog {tmp_path}" in caplog.text
 
 
 # Who may
@@ -403,6 +457,8 @@ def test_keys_open_the_door(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
         {"X-Forwarded-For": "203.0.113.9"},
         {"Forwarded": "for=203.0.113.9"},
         {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
     ],
 )
 def test_without_keys_only_programs_of_this_machine_come_in(
@@ -438,12 +494,31 @@ def test_nothing_is_changed_where_that_is_not_allowed(
         assert httpx.get(f"{url}/api/articles/harbour", headers=headers).status_code == 200
 
 
-def test_key_that_could_be_guessed_is_refused(tmp_path: Path) -> None:
-    library, line = make_library(tmp_path, api_keys=["short"]), Line(1, 1)
+def test_page_of_another_site_needs_a_key(tmp_path: Path) -> None:
+    foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://other.example"}
+    with whole_app(tmp_path, api_keys=[KEY]) as (url, _):
+        refused = httpx.post(f"{url}/api/ask", json={"question": COST}, headers=foreign)
+        error_of(refused, 401)
+        taken = httpx.post(
+            f"{url}/api/ask", json={"question": COST}, headers=foreign | {"X-API-Key": KEY}
+        )
+        assert taken.status_code == 200
+        elsewhere = httpx.post(f"{url}/gradio_api/upload", headers=foreign)
+        assert elsewhere.status_code == 403
+        for response in (refused, taken, elsewhere):
+            assert response.headers["x-content-type-options"] == "nosniff"
+        error_of(httpx.post(f"{url}/metrics", headers={"X-API-Key": KEY}), 405)
+
+
+@pytest.mark.parametrize(
+    ("key", "why"), [("short", "fewer than 16 characters"), ("schlüssel" * 3, "of ASCII")]
+)
+def test_key_that_is_of_no_use_is_refused(tmp_path: Path, key: str, why: str) -> None:
+    library, line = make_library(tmp_path, api_keys=[key]), Line(1, 1)
     talking = Chat(library)
-    with pytest.raises(SettingsError, match="fewer than 16 characters") as raised:
+    with pytest.raises(SettingsError, match=why) as raised:
         api.build(talking, line)
-    assert "short" not in str(raised.value)
+    assert key not in str(raised.value)
     line.close()
     talking.close()
 
@@ -465,6 +540,33 @@ def test_more_requests_than_allowed_are_refused(tmp_path: Path) -> None:
         statuses = [httpx.get(where, headers={"X-API-Key": "a guess"}).status_code for _ in "1234"]
         assert statuses == [401, 401, 401, 429], "who guesses is slowed down"
         assert httpx.get(where, headers={"X-API-Key": OTHER_KEY}).status_code == 200
+
+
+def test_invented_addresses_do_not_lift_the_limit(tmp_path: Path) -> None:
+    with bare_api(tmp_path, api_rate=1, api_keys=[KEY]) as (url, _):
+
+        def guess(address: str) -> int:
+            headers = {"X-API-Key": "a guess", "X-Forwarded-For": address}
+            return httpx.get(f"{url}/api/articles", headers=headers).status_code
+
+        assert [guess(f"2001:db8::{last}") for last in "12"] == [401, 429], "one network"
+        others = [guess(f"203.0.113.{last}") for last in range(21)]
+        assert others == [401] * 19 + [429] * 2
+        assert httpx.get(f"{url}/api/articles", headers={"X-API-Key": KEY}).status_code == 200
+
+
+def test_what_is_counted_is_forgotten() -> None:
+    now = 0.0
+    rate = doors.Rate(2, clock=lambda: now)
+    for number in range(doors.MOST_NAMES + 5):
+        assert rate.take(str(number))[0]
+    assert len(rate) == doors.MOST_NAMES
+    assert rate.take("a")[1]["RateLimit-Remaining"] == "1"
+    now = 59.0
+    assert [rate.take("a")[0] for _ in "12"] == [True, False]
+    now = 60.0
+    assert rate.take("a")[0], "the first one is sixty seconds ago"
+    assert len(rate) == 1
 
 
 def test_health_is_not_limited(tmp_path: Path) -> None:

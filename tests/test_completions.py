@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,10 +13,11 @@ import openai
 import pytest
 from api_server import COST, FOREIGN, KEY, Endless, bare_api, make_library, whole_app
 from conftest import HARBOUR
+from markdown_it import MarkdownIt
 from openai import OpenAI
 
 from qa.library import Library
-from qa.types import Answer, AnswerSentence, Citation, Disagreement, Side
+from qa.types import Answer, AnswerSentence, Article, Citation, Disagreement, Side
 from qa.web import completions
 from qa.web.completions import MODEL, SOURCES, CompletionRequest
 
@@ -134,6 +137,12 @@ def test_abstention_cites_nothing(client: OpenAI) -> None:
         {"messages": [{"role": "user", "content": "why " * 2000}]},
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
         {"messages": [{"role": "user", "content": "a\0b"}]},
+        {
+            "messages": [
+                {"role": "user", "content": "How many homes?"},
+                {"role": "user", "content": [{"type": "image_url", "image_url": {}}]},
+            ]
+        },
     ],
 )
 def test_what_is_not_supported_is_told(client: OpenAI, more: dict[str, Any]) -> None:
@@ -143,6 +152,25 @@ def test_what_is_not_supported_is_told(client: OpenAI, more: dict[str, Any]) -> 
     body: Any = raised.value.body
     assert body["type"] == "invalid_request_error"
     assert body["message"]
+    assert "'" not in body["message"], "no Python"
+
+
+def test_what_does_no_harm_is_taken(client: OpenAI) -> None:
+    picture = {
+        "type": "image_url",
+        "image_url": {"url": "data:image/png;base64," + "A" * 2_000_000},
+    }
+    tool: Any = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    done = complete(
+        client,
+        ("user", [picture, {"type": "text", "text": "What is this?"}]),
+        ("assistant", "The articles do not say."),
+        ("user", COST),
+        tools=[tool],
+        tool_choice="none",
+        extra_body={"response_format": {"type": "text", "strict": False}},
+    )
+    assert "4.2 million crowns" in done.choices[0].message.content
 
 
 def test_errors_are_those_that_the_client_knows(app: tuple[str, Library], client: OpenAI) -> None:
@@ -184,13 +212,58 @@ def citing(*citations: Citation, **more: Any) -> completions.Written:
 def test_words_of_articles_become_no_markup_and_no_link() -> None:
     quote = FOREIGN.text
     written = citing(Citation(1, FOREIGN, 0, len(quote), quote))
-    assert "![" not in written.content
-    assert "<b>" not in written.content.replace("\\<b>", "")
+    assert "<b>" not in written.content
     assert "javascript:" not in written.content
     assert written.extras()["annotations"] == [], "no safe address, no annotation"
     assert written.extras()["citations"][0]["quote"] == quote
     ((start, end, _),) = written.marks
     assert written.content[start:end] == "[1]"
+
+
+HARMFUL = (
+    "[sic] [1] [a](http://evil.example) ![b](//evil.example/i.png) [c]: http://evil.example",
+    "https://evil.example/a_b_c www.evil.example evil.example/x me@evil.example",
+    r"$5 and $6, $$x$$, \(x\) \[y\] \begin{equation} \_ C:\\temp",
+    "**b** *i* __b__ _i_ snake_case `code` ~~no~~ 2 * 3 <b>x</b> <http://evil.example> AT&T &lt;",
+    *(
+        "# a",
+        "> b",
+        "- c",
+        "+ d",
+        "* e",
+        "1. f",
+        "1931) g",
+        "---",
+        "```",
+        "~~~",
+        ":::a",
+        "===",
+        "[1]:a",
+    ),
+)
+
+
+@pytest.mark.parametrize("words", HARMFUL)
+def test_words_look_as_they_are_written(words: str) -> None:
+    article = Article("a", words, words, url="https://example.org/a[b](c)*d*")
+    content = citing(Citation(1, article, 0, len(words), words)).content
+    shown = MarkdownIt("commonmark").enable(["strikethrough", "table"]).render(content)
+    assert set(re.findall("<([a-z0-9]+)", shown)) == {"p", "ul", "li"}
+    plain = html.unescape(re.sub("<[^>]+>", "", shown)).replace(completions.BREAK, "")
+    assert plain.startswith(f"{words} [1]\n")
+    assert f"[1] {words}, https://" in plain
+    for pattern in (r"https?://(?!example)", r"www\.", r"\w@\w", r"\\[(\[]", r"(?<!\\)\$"):
+        assert not re.search(pattern, content), "what Markdown's extensions act upon"
+    assert content.count("[1]") == 2, "the marker, and the source"
+
+
+def test_answer_that_comes_back_is_read_as_it_was_meant() -> None:
+    article = Article("a", "t", HARMFUL[3])
+    said = citing(Citation(1, article, 0, len(article.text), article.text)).content
+    given = [("user", "a?"), ("assistant", said), ("user", "b?")]
+    messages = [{"role": role, "content": content} for role, content in given]
+    request = CompletionRequest.model_validate({"model": MODEL, "messages": messages})
+    assert request.asked()[1][0].answer == f"{article.text} [1]"
 
 
 def test_each_marker_has_its_annotation_at_its_place() -> None:

@@ -18,12 +18,13 @@ from browser.server import Chat, make_library
 from playwright.sync_api import expect, sync_playwright
 from pydantic import SecretStr
 
+from qa.doors import is_public
 from qa.errors import SettingsError
 from qa.library import Library
 from qa.settings import Settings, load_settings
 from qa.testing import WordEmbedder
 from qa.web import hosting
-from qa.web.hosting import Readiness, authenticate, editable, is_public, ready
+from qa.web.hosting import Readiness, authenticate, editable, ready
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "hosting.md").read_text("utf-8")

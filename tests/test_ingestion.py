@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from qa import loading
+from qa import ingestion, loading
+from qa.catalog import Kept
 from qa.errors import InputError, ModelError
 from qa.library import Library
 from qa.settings import Settings
@@ -60,6 +61,57 @@ def test_half_a_surrogate_pair_is_reported_and_stops_nothing(empty: Library) -> 
     assert [change.id for change in report.articles] == ["good"]
     assert [failure.source for failure in report.failed] == ["text", "title", "meta", "?"]
     assert all("surrogate" in failure.reason for failure in report.failed)
+
+
+def test_an_id_that_fits_into_no_index_is_reported_and_stops_nothing(empty: Library) -> None:
+    address = "https://example.org/" + "a" * 1_900
+    ids = [address, "x" * 2_001, "€" * 700, "\0" * 401, "ok"]
+    report = empty.add([Article(key, "T", "Text is here.") for key in ids])
+    assert [change.id for change in report.articles] == [address, "ok"]
+    assert [failure.source for failure in report.failed] == [f"{key[:60]}…" for key in ids[1:4]]
+    assert all("at most 2,000 can be kept" in failure.reason for failure in report.failed)
+
+
+def test_what_is_unchanged_is_looked_up_and_noted_many_at_a_time(
+    empty: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(20):
+        (folder / f"{n}.txt").write_text(f"Notice {n} is here.\n")
+    empty.add([folder])
+    catalog = empty._store.catalog
+    looked_up, noted = list[int](), list[int]()
+    before, move = catalog.read_before, catalog.move
+
+    def read_before(files: Mapping[str, bytes]) -> dict[str, list[Kept]]:
+        looked_up.append(len(files))
+        return before(files)
+
+    def moved(sources: Mapping[str, tuple[str, str]]) -> None:
+        noted.append(len(sources))
+        move(sources)
+
+    monkeypatch.setattr(ingestion, "TOGETHER", 10)
+    monkeypatch.setattr(ingestion, "NOTED", 8)
+    monkeypatch.setattr(catalog, "read_before", read_before)
+    monkeypatch.setattr(catalog, "move", moved)
+    assert statuses(empty.add([folder])) == ["unchanged"] * 23
+    assert (looked_up, noted) == ([10, 10, 3], [8, 8, 7])
+
+
+def test_vectors_of_what_was_replaced_or_removed_are_dropped_and_no_others(
+    empty: Library,
+) -> None:
+    empty.add([Article(key, "Same", "One text in two articles.") for key in "ab"])
+    empty.add([Article("c", "Other", "Words of its own.")])
+    catalog = empty._store.catalog
+    shared, own = ({owner.embedded for owner in catalog.owners() if owner.article == key}
+                   for key in "ac")  # fmt: skip
+    empty.remove(["a"])
+    assert catalog.embeddings([*shared, *own]).keys() == shared | own
+    empty.add([Article("c", "Other", "It was written anew.")])
+    empty.remove(["b"])
+    assert catalog.embeddings([*shared, *own]) == {}
+    assert all(check.ok for check in empty.check())
 
 
 def test_a_file_that_is_as_it_was_is_not_opened_as_an_article(
@@ -236,6 +288,26 @@ def test_an_add_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
         assert report.passages_embedded == 301 - 128  # the first batch was saved
         assert all(check.ok for check in library.check())
         assert statuses(library.add(articles)) == ["unchanged"] * 301
+
+
+def test_all_is_pending_when_changing_the_model_was_cut_short(
+    empty: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids stay, so nothing but the journal tells that the index has the former model's vectors."""
+    empty.add(many(30))
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    other = Library(empty.settings, embedder=WordEmbedder("fake/other"))
+    with monkeypatch.context() as patch:
+        patch.setattr("qa.store.rebuild", die)
+        with pytest.raises(KeyboardInterrupt):
+            other.rebuild(embed=True)
+    (bad,) = [check for check in other.check() if not check.ok]
+    assert (bad.name, bad.detail[:11]) == ("embeddings", "30 passages")
+    assert other.add([]).passages_embedded == 0  # they were cached before the switch
+    assert all(check.ok for check in other.check())  # which reads vectors back
 
 
 def test_pending_passages_survive_a_rebuild(tmp_path: Path) -> None:

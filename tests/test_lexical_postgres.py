@@ -161,6 +161,26 @@ def test_common_words_are_left_to_scoring_when_there_are_too_many(
         assert both.ours.search(words_, 3, FILTERS[0])
 
 
+def test_of_too_many_those_with_two_words_are_taken_wherever_they_lie(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [*["Otters were seen."] * 30, "Otters and badgers met.", *["Badgers slept."] * 40]
+    records = []
+    for n, text in enumerate(texts):
+        passage = Passage(f"o{n}", f"o{n}", 0, len(text), text)
+        article = Article(f"o{n}", "", text)
+        records.append(ArticleRecord(article, "", "", (passage,), (b"o",)))
+    both.catalog.publish(records)
+    monkeypatch.setattr(lexical, "POSTINGS", 5)
+    for filters in (Filters(), Filters(article_ids=("o30", "o1", "o2"))):
+        hits = both.ours.search("otters badgers", 3, filters)
+        assert hits[0][0] == "o30"
+        assert len(hits) == 3
+        assert len({key for key, _ in hits}) == 3
+    assert len(both.ours.search("otters", 3, Filters())) == 3
+    both.catalog.remove([each.article.id for each in records])
+
+
 def test_words_can_be_made_anew(both: Both) -> None:
     before = both.ours.search("bridge repair", 5, Filters())
     with both.database.transaction() as connection:
@@ -171,6 +191,7 @@ def test_words_can_be_made_anew(both: Both) -> None:
     generation = both.catalog.generation
     for batch in both.catalog.every_passage(50):
         both.ours.upsert(batch)
+    assert both.catalog.generation == generation  # readers go on with what they know
     both.ours.recount()
     assert both.catalog.generation > generation
     assert both.ours.search("bridge repair", 5, Filters()) == before

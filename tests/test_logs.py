@@ -321,7 +321,7 @@ def test_reader_is_shown_the_id_of_the_log(library: Library, lines: io.StringIO)
     opened = Library(library.settings, embedder=WordEmbedder(), generator=Breaks())
     app = FastAPI()
     with closing(Conversing(opened)) as chat, closing(Line(1, 1)) as line:
-        app.router.routes.append(api.Doors(api.build(chat, line)))
+        app.router.routes.append(api.Within(api.build(chat, line)))
         app.add_middleware(Requests, done=lambda _: None)
         client = TestClient(app, "http://127.0.0.1", client=("127.0.0.1", 1))
         response = client.post("/api/ask", json={"question": QUESTION})

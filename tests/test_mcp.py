@@ -7,11 +7,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ from conftest import HARBOUR, LIBRARY
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
+from pydantic import SecretStr
+from starlette.responses import PlainTextResponse
 
 from qa import cli
 from qa.integrations import build_mcp_server
+from qa.integrations.serving import Door
 from qa.library import Library
 from qa.settings import Settings
 from qa.testing import FirstSentence, WordEmbedder
@@ -155,10 +159,21 @@ def test_a_client_asks_searches_reads_and_cites(folder: Path) -> None:
         ("ask_articles", {"question": "  "}, "The question is empty. Type some words."),
         ("ask_articles", {"question": "x" * 5000}, "at most 4,000"),
         ("search_articles", {"query": "wall", "k": 1000}, "k: Input should be less than"),
-        ("search_articles", {"query": "wall", "after": "soon"}, "after: Input should be a valid"),
+        (
+            "search_articles",
+            {"query": "wall", "after": "soon"},
+            "after: give a day like 2024-05-31.",
+        ),
+        (
+            "search_articles",
+            {"query": "wall", "after": "2024"},
+            "after: give a day like 2024-05-31.",
+        ),
+        ("search_articles", {"query": "wall", "before": 86400}, "before: Input should be a valid"),
+        ("search_articles", {"query": "wall", "foo": 1}, "search_articles knows no foo. It takes:"),
         ("search_articles", {}, "query: Field required"),
-        ("read_article", {"id": "nowhere"}, "There is no article nowhere"),
-        ("read_article", {"id": "harbour", "start": 9999}, "Nothing stands from 9999"),
+        ("read_article", {"id": "nowhere"}, "nowhere. See the ids with: list_articles"),
+        ("read_article", {"id": "harbour", "start": 9999}, "Nothing stands from 9999 on: there"),
         ("remove_article", {"id": "harbour"}, "Unknown tool"),
     ],
 )
@@ -251,6 +266,36 @@ def test_a_slow_answer_holds_nobody_up(tmp_path: Path) -> None:
         asyncio.run(main())
 
 
+def test_no_more_are_answered_at_once_than_there_are_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # two at least
+    together, running, peak = threading.Barrier(2), threading.Semaphore(2), threading.Event()
+
+    class Counting(FirstSentence):
+        def generate(self, question: str, hits: Any) -> Any:
+            if not running.acquire(blocking=False):
+                peak.set()
+            together.wait(20)
+            yield from super().generate(question, hits)
+            running.release()
+
+    settings = Settings(library=tmp_path / "counted")
+    with Library(settings, embedder=WordEmbedder(), generator=Counting()) as library:
+        library.add([HARBOUR])
+
+        async def main() -> None:
+            async with Client(build_mcp_server(library)) as client:
+                asking = [
+                    client.call_tool("ask_articles", {"question": "harbour wall"}) for _ in range(6)
+                ]
+                answers = await asyncio.gather(*asking)
+                assert not any(answer.is_error for answer in answers)
+
+        asyncio.run(main())
+    assert not peak.is_set()
+
+
 def test_over_http_a_client_asks_and_foreign_names_are_refused(folder: Path) -> None:
     async def talk(client: Client) -> None:
         asked = await client.call_tool("ask_articles", {"question": "What did the work cost?"})
@@ -259,16 +304,24 @@ def test_over_http_a_client_asks_and_foreign_names_are_refused(folder: Path) -> 
 
     with over_http(folder) as (url, _):
         with_key(url, "", talk)
-        for wrong in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+        for wrong in (
+            {"Host": "evil.example"},
+            {"Origin": "https://evil.example"},
+            {"Origin": "http://localhost:3000"},  # another program's page
+            {"X-Forwarded-For": "192.0.2.1"},
+            {"Forwarded": "for=192.0.2.1"},
+        ):
             refused = httpx.post(url, json=HELLO, headers={**HEADERS, **wrong})
-            assert refused.status_code in (403, 421)
+            assert refused.status_code == 403, wrong
+        own = {**HEADERS, "Origin": url.removesuffix("/mcp")}
+        assert httpx.post(url, json=HELLO, headers=own).status_code == 200
 
 
 def test_over_http_keys_are_asked_for_where_there_are_any(folder: Path) -> None:
     async def talk(client: Client) -> None:
         assert {tool.name for tool in (await client.list_tools()).tools} == READING
 
-    with over_http(folder, QA_API_KEYS=json.dumps(["another", KEY])) as (url, _):
+    with over_http(folder, QA_API_KEYS=json.dumps(["another of them all", KEY])) as (url, _):
         for given in ("", "Bearer", f"Bearer {KEY[:-1]}", f"Basic {KEY}", "Bearer ü"):
             headers = {**HEADERS, "Authorization": given} if given else HEADERS
             encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -277,6 +330,53 @@ def test_over_http_keys_are_asked_for_where_there_are_any(folder: Path) -> None:
             assert KEY not in refused.text
         assert httpx.get(url, headers=HEADERS).status_code == 401
         with_key(url, KEY, talk)
+        proxied = {"Host": "qa.example.org", "X-Forwarded-For": "192.0.2.1"}
+        keyed = {**HEADERS, **proxied, "Authorization": f"Bearer {KEY}"}
+        assert httpx.post(url, json=HELLO, headers=keyed).status_code == 200
+
+
+def test_who_guesses_keys_is_slowed_down(tmp_path: Path) -> None:
+    settings = Settings(library=tmp_path, api_keys=(SecretStr(KEY),), api_rate=2)
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("passed on", 401)(scope, receive, send)
+
+    async def main() -> None:
+        told = httpx.ASGITransport(Door(inner, settings))
+        async with httpx.AsyncClient(transport=told, base_url="http://test") as client:
+            codes = [
+                (await client.get("/mcp", headers={"Authorization": f"Bearer {guess}"})).status_code
+                for guess in ("a", "b", "c")
+            ]
+        assert codes == [401, 401, 429]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "told"),
+    [
+        ({"QA_API_KEYS": '["a"]'}, ["--http", "--host", "0.0.0.0"], "fewer than 16 characters"),
+        ({"QA_READ_ONLY": "true"}, ["--allow-writing"], "QA_READ_ONLY is true"),
+        ({"QA_READ_ONLY": "true"}, ["--allow-writing", "--http"], "QA_READ_ONLY is true"),
+        ({}, ["--host", "127.0.0.1"], "--host and --port are for --http"),
+        ({}, ["--port", "7000"], "--host and --port are for --http"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_a_line(
+    given: dict[str, str],
+    options: list[str],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert cli.run(["--library", str(tmp_path), "mcp", *options]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
 
 
 def test_other_machines_are_served_only_with_keys(
@@ -289,10 +389,18 @@ def test_other_machines_are_served_only_with_keys(
     assert told.count("\n") == 1
 
 
-def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
-    with over_http(folder) as (url, _):
-        port = url.removesuffix("/mcp").rsplit(":", 1)[1]
-        code = cli.run(["--library", str(folder), "mcp", "--http", "--port", port])
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_a_port_that_is_taken_is_named(
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    by_variable: bool,
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        monkeypatch.setenv("QA_PORT", port if by_variable else "0")
+        options = [] if by_variable else ["--port", port]
+        code = cli.run(["--library", str(folder), "mcp", "--http", *options])
     told = capsys.readouterr().err
     assert code == 2
     assert f"port {port}" in told

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import httpx
@@ -26,7 +28,7 @@ from qa.web.conversation import Chat
 from qa.web.keys import Door
 from qa.web.line import Line
 from qa.web.logs import Requests
-from qa.web.metrics import Faces, Metrics
+from qa.web.metrics import KEPT, LONGEST, Counts, Faces, Metrics
 
 COST = "How much did the work on the harbour wall cost?"
 ABSENT = "Who painted the ceiling of the opera in 1789?"
@@ -34,14 +36,18 @@ KEY = "a-key-of-32-characters-0123456789"
 
 
 @contextmanager
-def served(library: Library, settings: Settings | None = None) -> Iterator[TestClient]:
+def served(
+    library: Library,
+    settings: Settings | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[TestClient]:
     """The API and its counts, as the chat's app has them."""
     with closing(Chat(library)) as chat, closing(Line(2, 2)) as line:
-        metrics, app = Metrics(library, line), FastAPI()
+        metrics, app = Metrics(library, line, clock), FastAPI()
         library.watched = metrics.watched
         door = Door(metrics.app(), settings or library.settings, lambda _: 0)
         app.router.routes.append(Route("/metrics", door))
-        app.router.routes.append(api.Doors(api.build(chat, line)))
+        app.router.routes.append(api.Within(api.build(chat, line)))
         app.add_middleware(Faces)
         app.add_middleware(Requests, done=metrics.requested)
         yield TestClient(app, "http://127.0.0.1", client=("127.0.0.1", 1))
@@ -125,11 +131,14 @@ def test_requests_are_counted_by_template(library: Library) -> None:
 
 
 def test_library_and_build_are_described(library: Library) -> None:
-    with served(library) as client:
+    now = 0.0
+    with served(library, clock=lambda: now) as client:
         told = scraped(client)
         assert (told["qa_articles"], told["qa_places"]) == (3, 2)
         assert told["qa_passages"] >= 3
         library.remove(["undated"])
+        assert scraped(client)["qa_articles"] == 3, "who asks often costs nothing"
+        now = KEPT
         after = scraped(client)
         text = client.get("/metrics").text
     assert after["qa_articles"] == 2
@@ -147,6 +156,65 @@ def test_damaged_library_leaves_the_other_counts(library: Library) -> None:
         told = scraped(client)
     assert "qa_articles" not in told
     assert told["qa_questions_running"] == 0
+
+
+class Hangs(Library):
+    """A library whose server does not answer until it may."""
+
+    def __init__(self, library: Library) -> None:
+        super().__init__(library.settings, embedder=WordEmbedder())
+        self.answers = threading.Event()
+        self.answers.set()
+
+    @property
+    def exists(self) -> bool:
+        assert self.answers.wait(30)
+        return super().exists
+
+
+def test_store_that_hangs_holds_up_neither_the_loop_nor_the_counts(library: Library) -> None:
+    now = 0.0
+    with Hangs(library) as hung, closing(Line(2, 2)) as line:
+        metrics = Metrics(hung, line, lambda: now)
+
+        async def scrape() -> tuple[dict[str, float], float]:
+            """What is told, and how long the loop was held up at most meanwhile."""
+            told = httpx.ASGITransport(metrics.app())
+            async with httpx.AsyncClient(transport=told, base_url="http://test") as client:
+                asking = asyncio.create_task(client.get("/metrics"))
+                longest = 0.0
+                while not asking.done():
+                    began = time.monotonic()
+                    await asyncio.sleep(0.01)
+                    longest = max(longest, time.monotonic() - began)
+                return counts((await asking).text), longest
+
+        before, _ = asyncio.run(scrape())
+        hung.answers.clear()
+        now = KEPT
+        try:
+            told, longest = asyncio.run(scrape())
+        finally:
+            hung.answers.set()
+    assert told["qa_articles"] == before["qa_articles"] == 3
+    assert longest < LONGEST / 2
+
+
+def test_one_thread_at_a_time_looks(library: Library) -> None:
+    with Hangs(library) as hung:
+        hung.answers.clear()
+        counted = Counts(hung)
+        try:
+            assert counted() is None
+            assert counted() is None
+            looking = [each for each in threading.enumerate() if each.name == "qa-counts"]
+            assert len(looking) == 1
+        finally:
+            hung.answers.set()
+        looking[0].join(30)
+        known = counted()
+        assert known
+        assert known[1] == 3
 
 
 class Waits:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import chroma_server
 import postgres_server
 import pytest
+from pydantic import SecretStr
 
 from qa import store
 from qa.errors import LibraryError
@@ -69,7 +70,7 @@ def settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
     monkeypatch.setattr(store, "EXACT_PASSAGES", 0)
-    url = postgres.database(f"t{uuid.uuid4().hex[:12]}")
+    url = SecretStr(postgres.database(f"t{uuid.uuid4().hex[:12]}"))
     return Settings(library=tmp_path / "library", chroma_url=chroma.url, database_url=url)
 
 
@@ -167,6 +168,8 @@ def test_a_writer_that_is_killed_leaves_the_lock_to_the_next(settings: Settings)
     assert settings.database_url is not None
     env = {**os.environ, "QA_LIBRARY": str(settings.library)}
     env["QA_DATABASE_URL"] = settings.database_url.get_secret_value()
+    with Library(settings, embedder=WordEmbedder()) as library:
+        library.add(MANY[:3])
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER],
         stdin=subprocess.PIPE,
@@ -176,8 +179,6 @@ def test_a_writer_that_is_killed_leaves_the_lock_to_the_next(settings: Settings)
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    with Library(settings, embedder=WordEmbedder()) as library:
-        library.add(MANY[:3])
     assert process.stdout.readline() == "writing\n"
     with Library(settings, embedder=WordEmbedder()) as library:
         with pytest.raises(LibraryError, match=str(process.pid)):

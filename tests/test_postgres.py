@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgres_server import Server
+from sqlalchemy import text
 
 from qa import postgres
 from qa.catalog import ArticleRecord, Catalog
@@ -29,6 +31,7 @@ from qa.catalog.sqlite import SqliteCatalog
 from qa.chunking import split_article
 from qa.errors import LibraryError, LockedError, QaError, SettingsError
 from qa.lexical.postgres import PostgresLexical
+from qa.postgres import migrating
 from qa.postgres.database import Database
 from qa.postgres.tables import VERSION_TABLE, metadata, original, storable
 from qa.testing import WordEmbedder
@@ -170,8 +173,8 @@ def _seen(catalog: Catalog) -> dict[str, Any]:
         "of": [catalog.passages_of(key) for key in ("harbour", "x")],
         "hashes": catalog.content_hashes(["many1", "x"]),
         "read": [
-            catalog.read_before(*file)
-            for file in (("/f/m.jsonl", b"1"), ("/f/two", b"2"), ("/f/two", b"3"), ("/x", b"1"))
+            catalog.read_before(files)
+            for files in ({"/f/m.jsonl": b"1", "/f/two": b"2", "/x": b"1"}, {"/f/two": b"3"}, {})
         ],
         "roots": (catalog.from_root("/f"), catalog.from_root("/g")),
         "embeddings": _plain(catalog.embeddings([*keys, b"x"])),
@@ -181,6 +184,12 @@ def _seen(catalog: Catalog) -> dict[str, Any]:
         "every": [[p.id for p, _ in batch] for batch in catalog.every_passage(3)],
         "journal": (sorted(catalog.journal()), sorted(catalog.withdrawn())),
         "pending": (catalog.pending_count(), catalog.pending(3), catalog.missing_embeddings()),
+        "pages": [
+            catalog.pending(1),
+            catalog.pending(9, ("harbour", 0)),
+            catalog.pending(1, ("x", 9)),
+        ],
+        "count": [catalog.count(each) for each in everything],
         "damage": catalog.damage(),
     }
 
@@ -204,9 +213,50 @@ def test_every_method_answers_as_in_sqlite(
         catalog.upgrade()
     assert _seen(ours) == _seen(theirs)
     for catalog in (ours, theirs):
+        before = catalog.all_passage_ids()
         catalog.reset_model("fake@2", [record(articles[0])])
+        assert set(catalog.journal()) == before | catalog.all_passage_ids()
+        assert catalog.pending_count() == catalog.passage_count() > 0
     assert _seen(ours) == _seen(theirs)
     theirs.close()
+
+
+def test_what_is_withdrawn_is_told(
+    database: Database, tmp_path: Path, articles: list[Article]
+) -> None:
+    theirs = SqliteCatalog.create(tmp_path / "catalog.db", "fake@1", {})
+    for catalog in (PostgresCatalog(database), theirs):
+        first = record(articles[0])
+        assert catalog.publish([first]) == []
+        catalog.put_embeddings({key: np.ones(4, np.float32) for key in first.embedding_hashes})
+        kept, *gone = first.passages
+        assert gone
+        shorter = ArticleRecord(first.article, "", "", (kept,), first.embedding_hashes[:1])
+        assert sorted(catalog.publish([shorter])) == sorted(each.id for each in gone)
+        assert catalog.embeddings(first.embedding_hashes).keys() == {first.embedding_hashes[0]}
+        assert catalog.remove([first.article.id, "x"]) == [kept.id]
+        assert catalog.embeddings(first.embedding_hashes) == {}
+        assert sorted(catalog.withdrawn()) == sorted(each.id for each in first.passages)
+    theirs.close()
+
+
+def test_long_names_fit_into_the_indexes(database: Database) -> None:
+    chance = random.Random(3)
+    long = "/" + "".join(chance.choices("abcdefghijklmnop€", k=6_000))  # no way to compress it
+    catalog = PostgresCatalog(database)
+    article = Article(long[:1_900].replace("€", "e"), "T", "Text.", publisher=long)
+    other = Article("other", "T", "Text.", publisher=long[:5_999])
+    catalog.publish([record(article, long, long), record(other, long, long[:5_999])])
+    catalog.note_files({(long, b"1"): {article.id: article.content_hash}})
+    assert catalog.matching(Filters(publishers=(long,))) == {article.id}
+    assert set(catalog.from_root(long[:5_999])) == {"other"}
+    assert [kept.id for kept in catalog.read_before({long: b"1"})[long]] == [article.id]
+    catalog.note_files({(long, b"2"): {}})
+    assert catalog.read_before({long: b"1"}) == {}
+    plan = "EXPLAIN SELECT 1 FROM qa_articles WHERE left(root, 500) = 'r' AND root = 'r'"
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("SET enable_seqscan = off")
+        assert "qa_articles_by_root" in str(connection.exec_driver_sql(plan).all())
 
 
 TEXTS = st.text(
@@ -286,6 +336,13 @@ def test_libraries_in_two_schemas_do_not_meet(
         PostgresCatalog(other).publish([whole("one", "Only here.")])
     assert PostgresCatalog(database).article_count() == 0
     assert PostgresCatalog(other).fingerprint == "fake@2"
+    server.execute("CREATE SCHEMA third", "library")
+    third = connect(f"{url}?options=-csearch_path%3Dthird,public")
+    assert not third.exists()
+    third.create("fake@3", {"vectors": "memory"})
+    assert PostgresCatalog(third).fingerprint == "fake@3"
+    assert PostgresCatalog(third).noted("vectors") == "memory"
+    assert PostgresCatalog(database).fingerprint == "fake@1"
     missing = connect(f"{url}?options=-csearch_path%3Dnowhere")
     with pytest.raises(LibraryError, match="does not exist"):
         missing.create("fake@1")
@@ -429,12 +486,73 @@ def test_options_of_the_driver_pass_through(url: str, connect: Callable[[str], D
         f"{url.replace('postgresql:', 'postgresql+psycopg:')}?sslmode=disable&application_name=me"
     )
     assert not database.exists()
+    unknown = connect(f"{url}?options=-cnonsense%3D1")
+    with pytest.raises(LibraryError, match=r"refuses a parameter .*nonsense.* QA_DATABASE_URL"):
+        unknown.exists()
+    slow = connect(f"{url}?options=-cstatement_timeout%3D7s")
+    for opened, wanted in ((slow, "7s"), (database, "5min")):
+        with opened.engine.connect() as connection:
+            assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == wanted
+            interval = connection.exec_driver_sql("SHOW client_connection_check_interval").scalar()
+            assert interval == "5s"
     secure = connect(f"{url}?sslmode=require")
     with pytest.raises(LibraryError, match="SSL"):
         secure.exists()
 
 
+def test_only_what_is_wrong_with_the_files_is_damage(connect: Callable[[str], Database]) -> None:
+    server = Server()
+    try:
+        database = connect(f"{server.database('library')}?options=-cstatement_timeout%3D200ms")
+        database.create("fake@1")
+        catalog = PostgresCatalog(database)
+        catalog.publish([whole("one", "Text.")])
+        (path,) = server.execute("SELECT pg_relation_filepath('qa_articles')", "library")[0]
+        assert database.patiently(lambda each: each.scalar(text("SELECT 1 FROM pg_sleep(0.4)")))
+        with pytest.raises(LibraryError, match="took too long"):
+            database.read(lambda each: each.scalar(text("SELECT 1 FROM pg_sleep(0.4)")))
+        assert catalog.damage() == ""
+        server.stop()
+        with pytest.raises(LibraryError, match="reached"):
+            catalog.damage()
+        with (server._data / path).open("r+b") as file:
+            file.write(b"\xff" * 100)
+        server.start()
+        assert "invalid page" in catalog.damage()
+    finally:
+        server.close()
+
+
 # Migrations
+
+
+def test_tables_are_brought_up_to_date_when_no_older_program_writes(
+    url: str,
+    database: Database,
+    connect: Callable[[str], Database],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(migrating.FOLDER, tmp_path / "migrations")
+    (tmp_path / "migrations" / "versions" / "v0002.py").write_text(
+        "from alembic import op\n\nrevision, down_revision = '0002', '0001'\n\n"
+        "def upgrade(): op.execute('ALTER TABLE qa_journal ADD later INTEGER')\n"
+    )
+    monkeypatch.setattr(migrating, "FOLDER", tmp_path / "migrations")
+    monkeypatch.setattr("qa.postgres.database.DDL_PATIENCE", "100ms")
+    reader = connect(url)
+    older = rf"older version .* written by process {os.getpid()} on .*brings it up to date"
+    with database.writing(), pytest.raises(LockedError, match=older):
+        PostgresCatalog(reader)
+    looking = "SELECT * FROM qa_journal"
+    with database.engine.connect().execution_options(isolation_level="REPEATABLE READ") as held:
+        held.exec_driver_sql(looking)
+        with pytest.raises(LibraryError, match="tables are in use"):
+            PostgresCatalog(reader)
+    with reader.writing():  # the writer's own program
+        PostgresCatalog(reader)
+    with database.engine.connect() as connection:
+        assert list(connection.exec_driver_sql(looking).keys()) == ["passage_id", "later"]
 
 
 def test_tables_are_made_once_by_whoever_comes_first(

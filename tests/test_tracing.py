@@ -219,11 +219,39 @@ def test_words_can_be_kept_out(
     assert "retrieval.documents.0.document.id" in everything
 
 
+class Rewriting(Telling):
+    """Writes a question of its own."""
+
+    def stream_complete(
+        self, prompt: str, formatted: bool = False, **_: Any
+    ) -> CompletionResponseGen:
+        text = "How much did Ferdinand's work on the harbour wall cost?"
+        yield CompletionResponse(text=text, delta=text)
+
+
+@pytest.mark.parametrize("hidden", ["INPUTS", "OUTPUTS"])
+def test_what_a_language_model_is_sent_and_writes_is_hidden_with_either(
+    library: Library, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch, hidden: str
+) -> None:
+    monkeypatch.setenv(f"OPENINFERENCE_HIDE_{hidden}", "true")
+    with Library(library.settings, embedder=WordEmbedder(), llm=Rewriting()) as opened:
+        opened.ask("And how much did it cost?", [Turn("Who is Ines Falk?", "The mayor.")])
+    models = [span.to_json() for span in spans.get_finished_spans() if span.name == "llm"]
+    assert len(models) == 2
+    for word in ("Ferdinand", "Falk", "crowns", "harbour"):
+        assert word not in " ".join(models)
+    assert "llm.token_count.prompt" in models[0]
+
+
 def test_half_a_surrogate_pair_loses_no_spans(spans: InMemorySpanExporter) -> None:
     from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
     with tracing.span("ask", tracing.CHAIN, "How old is the \ud83d kiln?") as span:
         span.wrote("It is \ud83d old.")
+    with pytest.raises(ValueError, match="kiln"), tracing.span("check", tracing.GUARDRAIL):
+        raise ValueError("the \ud83d kiln")
+    (event,) = named(spans, "check").events
+    assert (event.attributes or {})["exception.message"] == "the ? kiln"
     assert encode_spans(spans.get_finished_spans()).SerializeToString()
     assert told(named(spans, "ask"))["input.value"] == "How old is the ? kiln?"
 
@@ -275,6 +303,19 @@ class Breaks:
     def generate(self, question: str, hits: Sequence[Hit]) -> Iterator[Draft]:
         yield Draft(stage="…")
         raise ZeroDivisionError(question)
+
+
+def test_span_that_cannot_be_ended_costs_no_answer(
+    library: Library, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(SimpleSpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            raise OSError(span.name)
+
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(Broken(spans))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    assert library.ask(COST).status == "answered"
 
 
 def test_error_is_recorded_on_the_way_up(

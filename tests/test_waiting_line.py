@@ -222,6 +222,28 @@ def test_who_leaves_while_at_work_frees_the_place_and_the_work_is_closed() -> No
     run(scene)
 
 
+def test_place_of_one_who_leaves_during_a_step_is_free_only_when_its_thread_is() -> None:
+    async def scene() -> None:
+        line, log = Line(1, 2), list[str]()
+        first, second = Job("a", log), Job("b", log)
+        leaving = Asker(line, first)
+        await leaving.hears("a 1")
+        assert await asyncio.to_thread(first.began.wait, LONGEST)
+        await leaving.leaves()  # its second step runs, and would for half a minute
+        assert (line.running, line.idle) == (1, False)
+        waiting = Asker(line, second)
+        await waiting.hears("at 1")
+        first.go_on.set()
+        second.go_on.set()
+        await waiting.ends()
+        assert waiting.heard == ["at 1", "b 1", "b 2"]
+        assert log == ["a begins", "a ends", "b begins", "b ends"]
+        assert line.idle
+        line.close()
+
+    run(scene)
+
+
 def test_place_that_comes_to_one_who_just_left_goes_to_the_next() -> None:
     async def scene() -> None:
         line, log = Line(1, 5), list[str]()

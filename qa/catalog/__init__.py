@@ -85,6 +85,10 @@ class Catalog(ABC):
         """The ids of the articles that filters let through; of more than ``most``, some."""
 
     @abstractmethod
+    def count(self, filters: Filters) -> int:
+        """How many articles filters let through."""
+
+    @abstractmethod
     def owners(self) -> list[Owner]:
         """Of all passages."""
 
@@ -143,9 +147,9 @@ class Catalog(ABC):
         """The content hashes of those of these articles that exist, by id."""
 
     @abstractmethod
-    def read_before(self, path: str, digest: bytes) -> list[Kept]:
-        """The articles of a file that was read when it had this digest; none if one has changed
-        in the catalog since, or is gone from it."""
+    def read_before(self, files: Mapping[str, bytes]) -> dict[str, list[Kept]]:
+        """The articles of those of these files, path -> digest, that were read when they had this
+        digest; not where one has changed in the catalog since, or is gone from it."""
 
     @abstractmethod
     def from_root(self, root: str) -> dict[str, tuple[str, str]]:
@@ -165,7 +169,8 @@ class Catalog(ABC):
 
     @abstractmethod
     def every_passage(self, batch: int) -> Iterator[list[tuple[Passage, Article]]]:
-        """All passages, with their articles, in batches in the order of their ids."""
+        """All passages, with their articles, in batches: one article after the other, each in
+        reading order."""
 
     @abstractmethod
     def missing_embeddings(self) -> int:
@@ -176,8 +181,14 @@ class Catalog(ABC):
         """Visible passages that the vector index has not got yet."""
 
     @abstractmethod
-    def pending(self, most: int) -> list[tuple[Passage, Article, bytes]]:
-        """Some of them, those of one article together, each with the hash of what it embeds."""
+    def pending(
+        self, most: int, after: tuple[str, int] | None = None
+    ) -> list[tuple[Passage, Article, bytes]]:
+        """The first of them by article and start, each with the hash of what it embeds.
+
+        With ``after``, the article's id and start of the last one taken, those that come then:
+        what was settled before them is not looked at again.
+        """
 
     @abstractmethod
     def damage(self) -> str:
@@ -198,12 +209,16 @@ class Catalog(ABC):
         """Caches vectors by the hash of the text they embed."""
 
     @abstractmethod
-    def publish(self, records: Sequence[ArticleRecord]) -> None:
-        """Makes articles visible, replacing those of the same ids, in one transaction."""
+    def publish(self, records: Sequence[ArticleRecord]) -> list[str]:
+        """Makes articles visible, replacing those of the same ids, in one transaction.
+
+        Returns the passages that are visible no more; they stay in the journal until the indexes
+        forget them. Cached vectors that only they had are dropped.
+        """
 
     @abstractmethod
-    def remove(self, ids: Sequence[str]) -> None:
-        """Takes articles out; their passages stay in the journal until the indexes forget them."""
+    def remove(self, ids: Sequence[str]) -> list[str]:
+        """Takes articles out; returns their passages, as ``publish`` does."""
 
     @abstractmethod
     def note_files(self, read: Mapping[tuple[str, bytes], Mapping[str, str]]) -> None:
@@ -235,8 +250,12 @@ class Catalog(ABC):
 
     @abstractmethod
     def drop_unused_embeddings(self) -> None:
-        """Forgets cached vectors that no passage has."""
+        """Forgets cached vectors that no passage has, which takes a look at all of them."""
 
     @abstractmethod
     def reset_model(self, fingerprint: str, passages: Sequence[ArticleRecord]) -> None:
-        """Replaces every passage by those of another model, whose vectors are cached already."""
+        """Replaces every passage by those of another model, whose vectors are cached already.
+
+        All of them, old and new, are journaled: a passage keeps its id, and an index that was not
+        built anew would keep the former model's vector under it.
+        """

@@ -14,13 +14,14 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     Connection,
+    Integer,
     Select,
-    bindparam,
     delete,
     func,
     literal,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
@@ -31,6 +32,7 @@ from qa.catalog.rows import (
     ARTICLE_COLUMNS,
     article_of,
     article_row,
+    kept_files,
     passage_of,
     passage_rows,
     suggestion_rows,
@@ -45,6 +47,7 @@ from qa.postgres.rows import Rows, advance, copy, copy_vectors, fetched, fetched
 from qa.postgres.tables import (
     AnyText,
     among,
+    among_long,
     articles,
     embeddings,
     files,
@@ -55,6 +58,7 @@ from qa.postgres.tables import (
     passing,
     suggestions,
 )
+from qa.postgres.trouble import damaged
 from qa.types import Article, Filters, Listing, Passage
 
 if TYPE_CHECKING:
@@ -63,6 +67,7 @@ if TYPE_CHECKING:
 
 _ARTICLE = [articles.c[name] for name in ARTICLE_COLUMNS]
 _PASSAGE = [passages.c[name] for name in ("id", "article_id", "start", "end", "heading")]
+_READING = (passages.c.article_id, passages.c.start)  # in which a passage stands once
 _NEWEST = (articles.c.day.desc().nulls_last(), articles.c.id)
 _COUNTED = select(func.count()).where(passages.c.article_id == articles.c.id).scalar_subquery()
 _LISTED = select(
@@ -124,8 +129,11 @@ class PostgresCatalog(Catalog):
         query = select(articles.c.id).where(*_passing(filters)).limit(most)
         return {row[0] for row in self._rows(query)}
 
+    def count(self, filters: Filters) -> int:
+        return self._count(select(func.count()).select_from(articles).where(*_passing(filters)))
+
     def owners(self) -> list[Owner]:
-        return self.database.read(_owners)
+        return self.database.patiently(_owners)
 
     def articles(self, ids: Iterable[str]) -> dict[str, Article]:
         return self.database.read(lambda connection: _articles(connection, list(ids)))
@@ -196,27 +204,27 @@ class PostgresCatalog(Catalog):
         return self.database.snapshot(work)
 
     def all_passage_ids(self) -> set[str]:
-        return {row[0] for row in self._rows(select(passages.c.id))}
+        return {row[0] for row in self._all(select(passages.c.id))}
 
     def content_hashes(self, ids: Sequence[str]) -> dict[str, str]:
         query = select(articles.c.id, articles.c.content_hash).where(among(articles.c.id, ids))
         return {row[0]: row[1] for row in self._rows(query)}
 
-    def read_before(self, path: str, digest: bytes) -> list[Kept]:
-        rows = self._rows(
+    def read_before(self, files: Mapping[str, bytes]) -> dict[str, list[Kept]]:
+        known = metadata.tables["qa_files"]
+        query = (
             select(
+                *(known.c[name] for name in ("path", "digest", "content_hash")),
                 *(articles.c[name] for name in ("id", "title", "content_hash", "source")),
-                files.c.content_hash,
             )
-            .select_from(files.outerjoin(articles, articles.c.id == files.c.article_id))
-            .where(files.c.path == path, files.c.digest == digest)
+            .select_from(known.outerjoin(articles, articles.c.id == known.c.article_id))
+            .where(among_long(known.c.path, files))
         )
-        same = all(row[2] == row[4] for row in rows)
-        return [Kept(*row[:4]) for row in rows] if same else []
+        return kept_files(files, self._rows(query))
 
     def from_root(self, root: str) -> dict[str, tuple[str, str]]:
         columns = [articles.c[name] for name in ("id", "title", "source")]
-        rows = self._rows(select(*columns).where(articles.c.root == root))
+        rows = self._rows(select(*columns).where(among_long(articles.c.root, [root])))
         return {row[0]: (row[1], row[2]) for row in rows}
 
     def embeddings(self, hashes: Sequence[bytes]) -> dict[bytes, Vectors]:
@@ -232,7 +240,7 @@ class PostgresCatalog(Catalog):
     def vectors_of(self, articles: Collection[str] | None = None) -> tuple[list[Owner], Vectors]:
         import numpy as np
 
-        owners, stored = self.database.snapshot(
+        owners, stored = self.database.patiently(
             lambda connection: _vectors_of(connection, articles)
         )
         places = {key: place for place, (key, _) in enumerate(stored)}
@@ -243,29 +251,32 @@ class PostgresCatalog(Catalog):
         return known, rows[[places[owner.embedded] for owner in known]]
 
     def every_passage(self, batch: int) -> Iterator[list[tuple[Passage, Article]]]:
-        last = ""
+        columns = [passages.c[name] for name in ("id", "article_id", "start")]
+        last: tuple[str, int] | None = None
         while True:
-            query = select(passages.c.id).where(passages.c.id > last).order_by(passages.c.id)
-            ids = [row[0] for row in self._rows(query.limit(batch))]
-            if not ids:
+            rows = self._all(select(*columns).where(_after(last)).order_by(*_READING).limit(batch))
+            if not rows:
                 return
-            last = ids[-1]
-            yield list(self.passages(ids).values())
+            last = rows[-1][1], rows[-1][2]
+            found = self.passages([row[0] for row in rows])
+            yield [found[row[0]] for row in rows if row[0] in found]
 
     def missing_embeddings(self) -> int:
         stored = select(embeddings.c.hash).where(embeddings.c.hash == passages.c.embedding_hash)
         waiting = select(journal.c.passage_id).where(journal.c.passage_id == passages.c.id)
         missing = select(func.count()).select_from(passages)
-        return self._count(missing.where(~stored.exists(), ~waiting.exists()))
+        return self._count_all(missing.where(~stored.exists(), ~waiting.exists()))
 
     def pending_count(self) -> int:
         joined = journal.join(passages, passages.c.id == journal.c.passage_id)
-        return self._count(select(func.count()).select_from(joined))
+        return self._count_all(select(func.count()).select_from(joined))
 
-    def pending(self, most: int) -> list[tuple[Passage, Article, bytes]]:
+    def pending(
+        self, most: int, after: tuple[str, int] | None = None
+    ) -> list[tuple[Passage, Article, bytes]]:
         joined = journal.join(passages, passages.c.id == journal.c.passage_id)
         query = select(passages.c.id, passages.c.embedding_hash).select_from(joined)
-        query = query.order_by(passages.c.article_id, passages.c.start).limit(most)
+        query = query.where(_after(after)).order_by(*_READING).limit(most)
 
         def work(connection: Connection) -> list[tuple[Passage, Article, bytes]]:
             rows = fetched(connection, query)
@@ -281,8 +292,10 @@ class PostgresCatalog(Catalog):
             connection.execute(select(func.sum(func.length(articles.c.text))))
 
         try:
-            self.database.read(work)
+            self.database.patiently(work)
         except LibraryError as error:
+            if not damaged(error.__cause__):
+                raise
             return str(error)
         return ""
 
@@ -304,21 +317,26 @@ class PostgresCatalog(Catalog):
         with self.database.transaction() as connection:
             copy_vectors(connection, rows)
 
-    def publish(self, records: Sequence[ArticleRecord]) -> None:
+    def publish(self, records: Sequence[ArticleRecord]) -> list[str]:
         suggested = [row for record in records for row in suggestion_rows(record)]
         found = [(*article_row(record), len(record.article.text)) for record in records]
         packed = _packed(records)
         with self.database.transaction() as connection:
-            _withdraw(connection, [record.article.id for record in records])
+            before = _withdraw(connection, [record.article.id for record in records])
             copy(connection, articles, found)
             _add_passages(connection, records, packed)
             copy(connection, suggestions, suggested)
+            _drop_embeddings(connection, set(before.values()))
             advance(connection)
+        visible = {passage.id for record in records for passage in record.passages}
+        return [key for key in before if key not in visible]
 
-    def remove(self, ids: Sequence[str]) -> None:
+    def remove(self, ids: Sequence[str]) -> list[str]:
         with self.database.transaction() as connection:
-            _withdraw(connection, ids)
+            before = _withdraw(connection, ids)
+            _drop_embeddings(connection, set(before.values()))
             advance(connection)
+        return list(before)
 
     def note_files(self, read: Mapping[tuple[str, bytes], Mapping[str, str]]) -> None:
         rows = [
@@ -327,33 +345,28 @@ class PostgresCatalog(Catalog):
             for article, content in held.items()
         ]
         with self.database.transaction() as connection:
-            known = among(files.c.path, {path for path, _ in read})
+            known = among_long(files.c.path, {path for path, _ in read})
             connection.execute(delete(files).where(known))
             copy(connection, files, rows)
 
     def move(self, sources: Mapping[str, tuple[str, str]]) -> None:
         if not sources:
             return
-        place, wanted = tuple_(articles.c.source, articles.c.root), ("new_source", "new_root")
-        statement = (
-            update(articles)
-            .where(articles.c.id == bindparam("article"))
-            .where(place != tuple_(*(bindparam(name, type_=AnyText) for name in wanted)))
-            .values(source=bindparam("new_source"), root=bindparam("new_root"))
-        )
-        rows = [
-            {"article": article, "new_source": source, "new_root": root}
-            for article, (source, root) in sources.items()
-        ]
+        found = zip(*((article, *place) for article, place in sources.items()), strict=True)
+        columns = [literal(list(values), ARRAY(AnyText)) for values in found]
+        moved = func.unnest(*columns).table_valued("id", "source", "root", name="moved")
+        moved = moved.render_derived()
+        place, new = (tuple_(of.c.source, of.c.root) for of in (articles, moved))
+        statement = update(articles).where(articles.c.id == moved.c.id, place != new)
         with self.database.transaction() as connection:
-            connection.execute(statement, rows)
+            connection.execute(statement.values(source=moved.c.source, root=moved.c.root))
 
     def journal(self) -> list[str]:
-        return [row[0] for row in self._rows(select(journal.c.passage_id))]
+        return [row[0] for row in self._all(select(journal.c.passage_id))]
 
     def withdrawn(self) -> list[str]:
         visible = select(passages.c.id).where(passages.c.id == journal.c.passage_id).exists()
-        return [row[0] for row in self._rows(select(journal.c.passage_id).where(~visible))]
+        return [row[0] for row in self._all(select(journal.c.passage_id).where(~visible))]
 
     def clear_journal(self, passage_ids: Sequence[str]) -> None:
         with self.database.transaction() as connection:
@@ -376,16 +389,25 @@ class PostgresCatalog(Catalog):
             connection.execute(delete(embeddings).where(~used.exists()))
 
     def reset_model(self, fingerprint: str, passages: Sequence[ArticleRecord]) -> None:
-        packed = _packed(passages)
+        packed, known = _packed(passages), metadata.tables["qa_passages"]
         with self.database.transaction() as connection:
-            connection.execute(delete(metadata.tables["qa_passages"]))
+            _journal(connection, select(known.c.id))
+            connection.execute(delete(known))
             words.recount(connection)
             _add_passages(connection, passages, packed)
+            _journal(connection, select(known.c.id))
             _note(connection, "fingerprint", fingerprint)
             advance(connection)
 
     def _rows(self, query: Select[Any]) -> Rows:
         return self.database.read(lambda connection: fetched(connection, query))
+
+    def _all(self, query: Select[Any]) -> Rows:
+        """Of the whole library, however long it takes."""
+        return self.database.patiently(lambda connection: fetched(connection, query))
+
+    def _count_all(self, query: Select[Any]) -> int:
+        return int(self._all(query)[0][0])
 
     def _count(self, query: Select[Any]) -> int:
         return int(self._rows(query)[0][0])
@@ -393,6 +415,14 @@ class PostgresCatalog(Catalog):
 
 def _passing(filters: Filters) -> list[ColumnElement[bool]]:
     return passing(filters.publishers, filters.article_ids, *day_range(filters))
+
+
+def _after(last: tuple[str, int] | None) -> ColumnElement[bool]:
+    """What comes in reading order after an article's passage."""
+    if last is None:
+        return true()
+    article, start = literal(last[0], AnyText), literal(last[1], Integer)
+    return tuple_(*_READING) > tuple_(article, start)
 
 
 def _articles(connection: Connection, ids: Sequence[str]) -> dict[str, Article]:
@@ -442,12 +472,23 @@ def _add_passages(
     words.add(connection, packed)
 
 
-def _withdraw(connection: Connection, ids: Sequence[str]) -> None:
+def _withdraw(connection: Connection, ids: Sequence[str]) -> dict[str, bytes]:
+    """Takes articles out; their passages and what these embed."""
     gone = among(passages.c.article_id, ids)
     words.subtract(connection, "article_id", ids)
     _journal(connection, select(passages.c.id).where(gone))
-    connection.execute(delete(passages).where(gone))
+    taken = delete(passages).where(gone).returning(passages.c.id, passages.c.embedding_hash)
+    before = {row[0]: row[1] for row in connection.execute(taken)}
     connection.execute(delete(articles).where(among(articles.c.id, ids)))
+    return before
+
+
+def _drop_embeddings(connection: Connection, hashes: Collection[bytes]) -> None:
+    """Those of these that no passage has any more."""
+    if hashes:
+        used = select(passages.c.id).where(passages.c.embedding_hash == embeddings.c.hash)
+        dropped = delete(embeddings).where(among(embeddings.c.hash, hashes), ~used.exists())
+        connection.execute(dropped)
 
 
 def _journal(connection: Connection, ids: Select[Any]) -> None:

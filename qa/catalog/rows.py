@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from qa.catalog import ArticleRecord
+from qa.catalog import ArticleRecord, Kept
 from qa.dates import day_number
 from qa.types import Article, Passage
 
@@ -28,6 +29,21 @@ def article_row(record: ArticleRecord) -> tuple[Any, ...]:
         json.dumps(dict(a.metadata), ensure_ascii=False, default=str),
         *(a.content_hash, day_number(a.published), record.source, record.root),
     )
+
+
+def kept_files(
+    files: Mapping[str, bytes], rows: Iterable[tuple[Any, ...]]
+) -> dict[str, list[Kept]]:
+    """By path what ``Catalog.read_before`` finds, from path, digest and content hash as noted, and
+    id, title, content hash and source of the article, None where that is gone."""
+    found: dict[str, list[Kept]] = {}
+    changed = set()
+    for path, digest, noted, identity, title, content, source in rows:
+        if files[path] != digest or noted != content:
+            changed.add(path)
+        else:
+            found.setdefault(path, []).append(Kept(identity, title, content, source))
+    return {path: kept for path, kept in found.items() if path not in changed}
 
 
 def passage_of(row: tuple[Any, ...], article: Article) -> tuple[Passage, Article]:

@@ -16,6 +16,7 @@ from qa.catalog.rows import (
     ARTICLE_COLUMNS,
     article_of,
     article_row,
+    kept_files,
     passage_of,
     passage_rows,
     suggestion_rows,
@@ -149,19 +150,14 @@ class SqliteCatalog(Catalog):
 
     def matching(self, filters: Filters, most: int | None = None) -> set[str]:
         """The ids of the articles that filters let through."""
-        first, last = day_range(filters)
-        parts, values = ["1"], list[Any]()
-        for column, wanted in (("publisher", filters.publishers), ("id", filters.article_ids)):
-            if wanted:
-                parts.append(f"{column} IN (SELECT value FROM json_each(?))")
-                values.append(json.dumps(list(wanted)))
-        for comparison, day in ((">=", first), ("<=", last)):
-            if day is not None:
-                parts.append(f"day {comparison} ?")
-                values.append(day)
-        query = f"SELECT id FROM articles WHERE {' AND '.join(parts)} LIMIT ?"
+        condition, values = _passing(filters)
+        query = f"SELECT id FROM articles WHERE {condition} LIMIT ?"
         rows = self._query(query, [*values, -1 if most is None else most])
         return {row[0] for row in rows}
+
+    def count(self, filters: Filters) -> int:
+        condition, values = _passing(filters)
+        return int(self._query(f"SELECT count(*) FROM articles WHERE {condition}", values)[0][0])
 
     def owners(self) -> list[Owner]:
         """Of all passages."""
@@ -258,16 +254,14 @@ class SqliteCatalog(Catalog):
     def content_hashes(self, ids: Sequence[str]) -> dict[str, str]:
         return dict(self._select("SELECT id, content_hash FROM articles WHERE id IN", ids))
 
-    def read_before(self, path: str, digest: bytes) -> list[Kept]:
-        """The articles of a file that was read when it had this digest; none if one has changed
-        in the catalog since, or is gone from it."""
-        rows = self._query(
-            "SELECT id, title, articles.content_hash, source, files.content_hash FROM files "
-            "LEFT JOIN articles ON id = article_id WHERE path = ? AND digest = ?",
-            (path, digest),
+    def read_before(self, files: Mapping[str, bytes]) -> dict[str, list[Kept]]:
+        """The articles of those files that were read as they are, and have not changed since."""
+        rows = self._select(
+            "SELECT path, digest, files.content_hash, id, title, articles.content_hash, source "
+            "FROM files LEFT JOIN articles ON id = article_id WHERE path IN",
+            list(files),
         )
-        same = all(row[2] == row[4] for row in rows)
-        return [Kept(*row[:4]) for row in rows] if same else []
+        return kept_files(files, rows)
 
     def from_root(self, root: str) -> dict[str, tuple[str, str]]:
         """Articles that came from a folder or file: id -> (title, source)."""
@@ -313,16 +307,19 @@ class SqliteCatalog(Catalog):
         return known, vectors[[places[owner.embedded] for owner in known]]
 
     def every_passage(self, batch: int) -> Iterator[list[tuple[Passage, Article]]]:
-        """All passages, with their articles, in batches in the order of their ids."""
-        last = ""
+        """All passages, with their articles, article by article in reading order."""
+        last: tuple[str, int] = ("", -1)
         while True:
             rows = self._query(
-                "SELECT id FROM passages WHERE id > ? ORDER BY id LIMIT ?", (last, batch)
+                "SELECT id, article_id, start FROM passages WHERE (article_id, start) > (?, ?) "
+                "ORDER BY article_id, start LIMIT ?",
+                (*last, batch),
             )
             if not rows:
                 return
-            last = rows[-1][0]
-            yield list(self.passages([row[0] for row in rows]).values())
+            last = rows[-1][1:]
+            found = self.passages([row[0] for row in rows])
+            yield [found[row[0]] for row in rows if row[0] in found]
 
     def missing_embeddings(self) -> int:
         """Visible passages without a cached vector that are not pending; more than 0 is damage."""
@@ -338,12 +335,14 @@ class SqliteCatalog(Catalog):
         query = "SELECT count(*) FROM journal JOIN passages ON id = passage_id"
         return int(self._query(query)[0][0])
 
-    def pending(self, most: int) -> list[tuple[Passage, Article, bytes]]:
-        """Some of them, those of one article together, each with the hash of what it embeds."""
+    def pending(
+        self, most: int, after: tuple[str, int] | None = None
+    ) -> list[tuple[Passage, Article, bytes]]:
+        """The first of them by article and start, each with the hash of what it embeds."""
         rows = self._query(
-            "SELECT id, embedding_hash FROM journal JOIN passages ON id = passage_id "
-            "ORDER BY article_id, start LIMIT ?",
-            (most,),
+            "SELECT id, embedding_hash FROM passages WHERE (article_id, start) > (?, ?) "
+            "AND id IN (SELECT passage_id FROM journal) ORDER BY article_id, start LIMIT ?",
+            (*(after or ("", -1)), most),
         )
         found = self.passages([row[0] for row in rows])
         return [(*found[key], hashed) for key, hashed in rows if key in found]
@@ -379,11 +378,11 @@ class SqliteCatalog(Catalog):
                 [(key, vector.astype("float32").tobytes()) for key, vector in vectors.items()],
             )
 
-    def publish(self, records: Sequence[ArticleRecord]) -> None:
+    def publish(self, records: Sequence[ArticleRecord]) -> list[str]:
         """Makes articles visible, replacing those of the same ids, in one transaction."""
         suggested = [row for record in records for row in suggestion_rows(record)]
         with self._transaction() as connection:
-            self._withdraw(connection, [record.article.id for record in records])
+            before = self._withdraw(connection, [record.article.id for record in records])
             for record in records:
                 connection.execute(
                     f"INSERT INTO articles VALUES ({', '.join('?' * 14)})", article_row(record)
@@ -392,13 +391,18 @@ class SqliteCatalog(Catalog):
                     "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", passage_rows(record)
                 )
             connection.executemany("INSERT INTO suggestions VALUES (?, ?, ?, ?, ?)", suggested)
+            _drop_embeddings(connection, set(before.values()))
             _advance(connection)
+        visible = {passage.id for record in records for passage in record.passages}
+        return [key for key in before if key not in visible]
 
-    def remove(self, ids: Sequence[str]) -> None:
-        """Takes articles out; their passages stay in the journal until the indexes forget them."""
+    def remove(self, ids: Sequence[str]) -> list[str]:
+        """Takes articles out; returns their passages, as ``publish`` does."""
         with self._transaction() as connection:
-            self._withdraw(connection, ids)
+            before = self._withdraw(connection, ids)
+            _drop_embeddings(connection, set(before.values()))
             _advance(connection)
+        return list(before)
 
     def note_files(self, read: Mapping[tuple[str, bytes], Mapping[str, str]]) -> None:
         """What files hold: (path, digest) -> article id -> content hash."""
@@ -456,25 +460,32 @@ class SqliteCatalog(Catalog):
 
     def reset_model(self, fingerprint: str, passages: Sequence[ArticleRecord]) -> None:
         """Replaces every passage by those of another model, whose vectors are cached already."""
+        journaled = "INSERT OR IGNORE INTO journal SELECT id FROM passages"
         with self._transaction() as connection:
+            connection.execute(journaled)
             connection.execute("DELETE FROM passages")
             for record in passages:
                 connection.executemany(
                     "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", passage_rows(record)
                 )
+            connection.execute(journaled)
             connection.execute(
                 "UPDATE manifest SET value = ? WHERE key = 'fingerprint'", (fingerprint,)
             )
             _advance(connection)
 
     @staticmethod
-    def _withdraw(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+    def _withdraw(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, bytes]:
+        """Takes articles out; their passages and what these embed."""
         keys = [(article,) for article in ids]
+        find = "SELECT id, embedding_hash FROM passages WHERE article_id = ?"
+        before = dict(row for key in keys for row in connection.execute(find, key))
         connection.executemany(
-            "INSERT OR IGNORE INTO journal SELECT id FROM passages WHERE article_id = ?", keys
+            "INSERT OR IGNORE INTO journal VALUES (?)", [(key,) for key in before]
         )
         connection.executemany("DELETE FROM passages WHERE article_id = ?", keys)
         connection.executemany("DELETE FROM articles WHERE id = ?", keys)
+        return before
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -526,6 +537,30 @@ def _connect(path: Path) -> sqlite3.Connection:
             "articles anew to another library."
         ) from error
     return connection
+
+
+def _passing(filters: Filters) -> tuple[str, list[Any]]:
+    """The condition on articles, and its values."""
+    first, last = day_range(filters)
+    parts, values = ["1"], list[Any]()
+    for column, wanted in (("publisher", filters.publishers), ("id", filters.article_ids)):
+        if wanted:
+            parts.append(f"{column} IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(list(wanted)))
+    for comparison, day in ((">=", first), ("<=", last)):
+        if day is not None:
+            parts.append(f"day {comparison} ?")
+            values.append(day)
+    return " AND ".join(parts), values
+
+
+def _drop_embeddings(connection: sqlite3.Connection, hashes: Iterable[bytes]) -> None:
+    """Those of these that no passage has any more."""
+    connection.executemany(
+        "DELETE FROM embeddings WHERE hash = ?1 "
+        "AND NOT EXISTS (SELECT 1 FROM passages WHERE embedding_hash = ?1)",
+        [(key,) for key in hashes],
+    )
 
 
 def _forget(connection: sqlite3.Connection, passage_ids: Iterable[str]) -> None:

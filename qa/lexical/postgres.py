@@ -10,12 +10,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
     Connection,
     Float,
+    Select,
     Subquery,
     Text,
     bindparam,
@@ -25,6 +27,7 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
@@ -76,7 +79,10 @@ class PostgresLexical(LexicalIndex):
         self._totals: tuple[int, ...] | None = None
 
     def upsert(self, passages: Iterable[tuple[Passage, Article]]) -> None:
-        """Makes the words of visible passages anew; new ones come with the catalog."""
+        """Makes the words of visible passages anew; new ones come with the catalog.
+
+        Readers notice at ``recount``, and not with each of many batches.
+        """
         coming = iter(passages)
         while batch := list(islice(coming, REMAKE)):
             packed = words.of(batch, analyzer().analyze)
@@ -122,7 +128,7 @@ class PostgresLexical(LexicalIndex):
 
     def ids(self, limit: int) -> set[str]:
         query = select(passages.c.id).limit(max(1, limit))
-        return {row[0] for row in self.database.read(lambda each: fetched(each, query))}
+        return {row[0] for row in self.database.patiently(lambda each: fetched(each, query))}
 
     def _few(self, terms: Sequence[str], filters: Filters) -> Rows | None:
         """All passages that a filter leaves, if those are few."""
@@ -242,17 +248,33 @@ def _found(terms: Sequence[str], weights: Sequence[float], most: int, filters: F
 
 
 def _some(terms: Sequence[str], weights: Sequence[float], most: int, filters: Filters) -> Subquery:
-    """Where even the rarest word is in too many passages: any of them, by the other words."""
-    query = select(passages.c.id, passages.c.words)
-    query = query.where(passages.c.words.op("@@")(_any_of(terms[:1])))
-    if filters:
-        query = query.where(_within(filters))
-    some = query.limit(POSTINGS).subquery("some")
+    """Where even the rarest word is in too many passages: those that hold another word with it, and
+    only if these are few any others of it.
+
+    Of both, the first that the database comes upon: where there are more than ``POSTINGS`` with two
+    words together, or one word is all there is, better ones may be among those it did not reach.
+    """
+    rarest = _any_of(terms[:1])
+    rarest, others = _any_of(terms[:1]), _any_of(terms[1:])
+    found = [_holding(rarest, POSTINGS, filters)]
+    if len(terms) > 1:
+        together, alone = rarest.op("&&")(others), rarest.op("&&")(func.tsquery_not(others))
+        found = [_holding(together, POSTINGS, filters), _holding(alone, most, filters)]
+    some = union_all(*found).subquery("some")
     rough = literal(0.0) + sum(
         case((some.c.words.op("@@")(_any_of([term])), weight), else_=0.0)
         for term, weight in zip(terms, weights, strict=True)
     )
     return select(some.c.id).order_by(rough.desc(), some.c.id).limit(most).subquery("found")
+
+
+def _holding(query: ColumnElement[Any], most: int, filters: Filters) -> Select[Any]:
+    """Any passages that a ``tsquery`` is true of."""
+    found = select(passages.c.id, passages.c.words).where(passages.c.words.op("@@")(query))
+    if filters:
+        found = found.where(_within(filters))
+    # In brackets, where a limit is each one's own.
+    return select(found.limit(most).subquery())
 
 
 def _remake(connection: Connection, made: Mapping[str, words.Words]) -> None:
@@ -273,4 +295,3 @@ def _remake(connection: Connection, made: Mapping[str, words.Words]) -> None:
     ]
     connection.execute(statement, rows)
     words.add(connection, [made[key] for key in keys])
-    advance(connection)

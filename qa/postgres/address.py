@@ -18,7 +18,9 @@ _CLIENT = {
     "application_name": "qa",
     "client_encoding": "utf8",
 }
-_SERVER = {
+# Set after connecting, where the server knows them and the URL does not say otherwise: as options
+# of the connection, older servers and PgBouncer would refuse it.
+SERVER = {
     "statement_timeout": "300s",  # of readers; writers have none
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
@@ -47,11 +49,10 @@ def parsed(url: str) -> URL:
             "QA_DATABASE_URL names no database. It looks like "
             "postgresql://user:password@host:5432/database"
         )
-    options = " ".join(f"-c {key}={value}" for key, value in _SERVER.items())
-    own = found.query.get("options", "")
-    own = own if isinstance(own, str) else " ".join(own)
-    merged = {**_CLIENT, **found.query, "options": f"{options} {own}".strip()}
-    return found.set(drivername="postgresql+psycopg", query=merged)
+    own = found.query.get("options", ())
+    options = {"options": " ".join(own)} if own and not isinstance(own, str) else {}
+    query = {**_CLIENT, **found.query, **options}
+    return found.set(drivername="postgresql+psycopg", query=query)
 
 
 def shown(url: URL) -> str:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, Engine, NullPool, create_engine, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,10 +26,14 @@ from qa.postgres.tables import manifest
 T = TypeVar("T")
 OLDEST = 140_000  # the server's version; older ones do not notice that a client is gone
 PATIENCE = "500ms"  # for the lock of a writer that is just going away
+DDL_PATIENCE = "10s"  # for readers of tables that are to change; new ones wait behind
 READERS = 16  # connections at most; PostgreSQL has 100 for all programs unless told otherwise
 # The two families of our advisory locks; the second number is the schema's.
 _WRITING, _MIGRATING = 0x71610001, 0x71610002
-_PASSWORD = re.compile(r"://[^/@\s]+@")  # of a URL among the arguments, with its user
+_SETTING = (
+    "SELECT set_config(name, wanted, false) FROM pg_settings JOIN unnest(%s::text[], %s::text[]) "
+    "AS ours (name, wanted) USING (name) WHERE source <> 'client'"
+)
 _EXISTS = text("SELECT to_regclass(quote_ident(current_schema()) || '.qa_manifest') IS NOT NULL")
 _HELD = text(
     "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2 "
@@ -55,6 +58,8 @@ class Database:
         )
         # A writer's connection is its own and ends with it.
         self._writers = create_engine(parsed, poolclass=NullPool, hide_parameters=True)
+        for engine in (self.engine, self._writers):
+            event.listen(engine, "connect", _set_up)
         self._writer: Connection | None = None
         self._turn = threading.RLock()
         self.changes = 0  # what this process wrote: caches of what is read look at it
@@ -84,6 +89,15 @@ class Database:
         """The same for several statements, which all see one state."""
         return self._twice(work, "REPEATABLE READ")
 
+    def patiently(self, work: Callable[[Connection], T]) -> T:
+        """The same for what looks at the whole library, which may take as long as it takes."""
+
+        def untimed(connection: Connection) -> T:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            return work(connection)
+
+        return self.snapshot(untimed)
+
     def _twice(self, work: Callable[[Connection], T], level: str) -> T:
         with self.errors():
             try:
@@ -106,8 +120,10 @@ class Database:
 
     # Writing
 
-    def create(self, fingerprint: str) -> None:
+    def create(self, fingerprint: str, notes: Mapping[str, str] | None = None) -> None:
         """Makes the tables and the manifest of a library for one embedding model.
+
+        The notes are in the manifest from the first moment that there is one.
 
         Where another process was quicker, its manifest stays.
         """
@@ -115,6 +131,7 @@ class Database:
             *({"key": "fingerprint", "value": fingerprint}, {"key": "generation", "value": "0"}),
             *({"key": f"{name}_total", "value": "0"} for name in ("passage", "title")),
             *({"key": f"{name}_total", "value": "0"} for name in ("heading", "text")),
+            *({"key": key, "value": value} for key, value in (notes or {}).items()),
         ]
         with self.errors(), self._writers.begin() as connection:
             self._check_server(connection)
@@ -125,11 +142,24 @@ class Database:
                 _announce(connection)
 
     def upgrade(self) -> None:
-        """Brings older tables up to date; a library of a newer program is refused."""
+        """Brings older tables up to date; a library of a newer program is refused.
+
+        As a writer does, who is alone: raises LockedError where an older program writes.
+        """
         found = self.read(migrating.version)
-        if found is not None and migrating.outdated(self.name, found):
-            with self.errors(), self._writers.begin() as connection:
+        if found is None or not migrating.outdated(self.name, found):
+            return
+        try:
+            with self.transaction() as connection:
+                patience = text("SELECT set_config('lock_timeout', :patience, true)")
+                connection.execute(patience, {"patience": DDL_PATIENCE})
                 self._migrate(connection)
+        except LockedError as error:
+            raise LockedError(
+                f"The library in {self.name} is of an older version of this program, and is being "
+                f"written by {self.read(_holder)}. Wait until it is done, then run this again, "
+                "which brings it up to date."
+            ) from error
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -244,6 +274,15 @@ class Database:
             )
 
 
+def _set_up(connection: psycopg.Connection[Any], record: object) -> None:
+    """What we want of the server, as far as it knows it and the URL has not said otherwise."""
+    del record
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTING, (list(address.SERVER), list(address.SERVER.values())))
+    if not connection.autocommit:
+        connection.commit()
+
+
 def _key(connection: Connection, family: int) -> dict[str, int]:
     schema = connection.scalar(text("SELECT current_schema()"))
     if schema is None:
@@ -256,13 +295,14 @@ def _key(connection: Connection, family: int) -> dict[str, int]:
 
 def _announce(connection: Connection) -> None:
     """Notes who writes; true as long as the session that it names holds the lock."""
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    # Program and command word alone: what follows, a password say, is private.
+    command = " ".join([Path(sys.argv[0]).name, *filter(str.isalpha, sys.argv[1:2])])
     value = json.dumps(
         {
             "session": connection.scalar(text("SELECT pg_backend_pid()")),
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "command": _PASSWORD.sub("://", command)[:120],
+            "command": command[:60],
             "since": datetime.now().strftime("%H:%M"),
         }
     )

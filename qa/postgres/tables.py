@@ -22,10 +22,12 @@ from sqlalchemy import (
     any_,
     func,
     literal,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
 VERSION_TABLE = "qa_version"  # Alembic's own
+INDEXED = 500  # characters of what may be long that are in an index, which takes 2,704 bytes a row
 _REFUSED = re.compile("[\x00\x1a\ud800-\udfff]")
 _ESCAPED = re.compile("\x1a([0-9a-f]{4})")
 
@@ -62,6 +64,10 @@ def original(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "\x1a" in text else text
 
 
+def _beginning(column: Column[Any]) -> ColumnElement[str]:
+    return func.left(column, literal_column(str(INDEXED)))  # no parameter: as the index has it
+
+
 metadata = MetaData()
 
 manifest = Table(
@@ -86,8 +92,8 @@ articles = Table(
     Column("characters", Integer, nullable=False),  # of the text, so that lists need not read it
 )
 Index("qa_articles_newest", articles.c.day.desc().nulls_last(), articles.c.id)
-Index("qa_articles_by_root", articles.c.root)
-Index("qa_articles_by_publisher", articles.c.publisher)
+Index("qa_articles_by_root", _beginning(articles.c.root))
+Index("qa_articles_by_publisher", _beginning(articles.c.publisher))
 passages = Table(
     "qa_passages",
     metadata,
@@ -110,11 +116,6 @@ terms = Table(
     # In how many passages each field holds it.
     *(Column(field, Integer, nullable=False) for field in ("title", "heading", "text")),
 )
-Index(
-    "qa_terms_unused",
-    terms.c.term,
-    postgresql_where=func.greatest(terms.c.title, terms.c.heading, terms.c.text) == 0,
-)
 embeddings = Table(
     "qa_embeddings",
     metadata,
@@ -125,11 +126,12 @@ journal = Table("qa_journal", metadata, Column("passage_id", AnyText, primary_ke
 files = Table(
     "qa_files",
     metadata,
-    Column("path", AnyText, primary_key=True),
-    Column("article_id", AnyText, primary_key=True),
+    Column("path", AnyText, nullable=False),
+    Column("article_id", AnyText, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("content_hash", AnyText, nullable=False),
 )
+Index("qa_files_by_path", _beginning(files.c.path))
 suggestions = Table(
     "qa_suggestions",
     metadata,
@@ -148,15 +150,21 @@ def among(column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
     return column == any_(literal(list(values), ARRAY(column.type)))
 
 
+def among_long(column: Column[Any], values: Collection[str]) -> ColumnElement[bool]:
+    """The same for a column of texts of any length, of which the index has the beginning."""
+    begin = literal([storable(value)[:INDEXED] for value in values], ARRAY(Text))
+    return (_beginning(column) == any_(begin)) & among(column, values)
+
+
 def passing(
     publishers: Sequence[str], ids: Sequence[str], first: int | None, last: int | None
 ) -> list[ColumnElement[bool]]:
     """The conditions on articles of a filter, whose days are numbers; none where all pass."""
-    parts = [
-        among(column, wanted)
-        for column, wanted in ((articles.c.publisher, publishers), (articles.c.id, ids))
-        if wanted
-    ]
+    parts = []
+    if publishers:
+        parts.append(among_long(articles.c.publisher, publishers))
+    if ids:
+        parts.append(among(articles.c.id, ids))
     if first is not None:
         parts.append(articles.c.day >= first)
     if last is not None:

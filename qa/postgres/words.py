@@ -114,15 +114,18 @@ def subtract(connection: Connection, column: str, keys: Sequence[str]) -> None:
     found = connection.execute(text(f"{_TOTALS} {which}"), values).one()
     if not found[0]:
         return
-    connection.execute(
+    left = connection.execute(
         text(
             "UPDATE qa_terms SET title = qa_terms.title - gone.title, heading = qa_terms.heading "
             "- gone.heading, text = qa_terms.text - gone.text FROM "
-            f"({_COUNTED} {which} GROUP BY 1) AS gone WHERE qa_terms.term = gone.term"
+            f"({_COUNTED} {which} GROUP BY 1) AS gone WHERE qa_terms.term = gone.term "
+            "RETURNING qa_terms.term, greatest(qa_terms.title, qa_terms.heading, qa_terms.text)"
         ),
         values,
     )
-    connection.execute(text("DELETE FROM qa_terms WHERE greatest(title, heading, text) = 0"))
+    # By their names: an index of those with 0 would have to be written with every change of any.
+    unused = text("DELETE FROM qa_terms WHERE term = ANY(CAST(:terms AS text[]))")
+    connection.execute(unused, {"terms": [term for term, most in left if most == 0]})
     _add_totals(connection, [-int(number) for number in found])
 
 

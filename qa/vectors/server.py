@@ -170,7 +170,8 @@ class ServerIndex(ChromaIndex):
 
 def _sessions(client: Client) -> list[httpx.Client]:
     """The connections of a client and of the other one inside it; there is no door to them."""
-    return [each._server._session for each in (client, client._admin_client)]  # type: ignore[attr-defined]
+    both: list[Any] = [client, client._admin_client]
+    return [each._server._session for each in both]
 
 
 def _address(url: str) -> SplitResult:

@@ -13,22 +13,23 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.sse import format_sse_event
-from starlette._utils import get_route_path
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qa import contract
+from qa.doors import Keys
 from qa.types import Answer
 from qa.web import api_answering, api_articles, api_errors, completions
 from qa.web import api_models as models
 from qa.web.api_answering import Counter, Events, Update, Waiting
 from qa.web.api_errors import Json
 from qa.web.conversation import Chat
-from qa.web.keys import Door, Keys
+from qa.web.keys import Door
 from qa.web.line import Line
 
 PREFIXES = ("/api", "/v1")
 SMALL = 1_000_000  # bytes of a body that carries a question
+CONVERSATION = 20_000_000  # bytes of one with all before it; front ends send pictures once more
 ENVELOPE = 1_000_000  # bytes that a form may have around its files
 
 _ABOUT = (
@@ -59,26 +60,28 @@ def build(chat: Chat, line: Line) -> FastAPI:
     Keys(settings.api_keys)  # a weak one is refused now, and not at the first request
     largest = settings.upload_mb * 1_000_000 + ENVELOPE
 
-    def most_bytes(path: str) -> int:
-        return largest if path == api_articles.PATH else SMALL
-
-    app.add_middleware(Door, settings=settings, most_bytes=most_bytes)
+    most = {api_articles.PATH: largest, completions.PATH: CONVERSATION}
+    app.add_middleware(Door, settings=settings, most_bytes=lambda path: most.get(path, SMALL))
     api_errors.install(app)
     for router in (_questions(counter), api_articles.routes(counter), completions.routes(counter)):
         app.include_router(router)
     return app
 
 
-class Doors(BaseRoute):
+def is_within(path: str) -> bool:
+    """Whether the API answers at this path, be it with an error."""
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
+
+
+class Within(BaseRoute):
     """The route of the chat's app that leads to the API, whatever the method."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        path = get_route_path(scope) if scope["type"] == "http" else ""
-        inside = any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
-        return (Match.FULL if inside else Match.NONE), {}
+        is_ours = scope["type"] == "http" and is_within(scope["path"])
+        return (Match.FULL if is_ours else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)

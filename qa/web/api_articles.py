@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path as File
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.datastructures import FormData, UploadFile
 
 from qa import contract
 from qa.contract import Record
-from qa.errors import InputError, UnreadableError
+from qa.errors import InputError, QaError, UnreadableError
 from qa.library import Library
 from qa.loading.fields import row_article
 from qa.types import Article
@@ -27,12 +29,16 @@ from qa.web.api_errors import Failure, Json, known_parameters
 from qa.web.keys import CALLER
 
 PATH = "/api/articles"
-LARGEST_OFFSET = 1_000_000
+LARGEST_OFFSET = 50_000  # as many are looked up and left out
 MOST_FILES = 100  # of one request
 NAME = 60  # characters of a file's name that are kept, which any file system takes
 
 Id = Annotated[
-    str, Path(description="The article's id; slashes may stand in it.", examples=["harbour"])
+    str,
+    Path(
+        description="The article's id; slashes may stand in it, but that of a last /passages.",
+        examples=["harbour"],
+    ),
 ]
 Words = Annotated[models.Text, Query(max_length=200, description="In title or publisher.")]
 
@@ -74,11 +80,16 @@ def routes(counter: Counter) -> APIRouter:
         """The articles with these words, newest first, as of `qa list --json`."""
         find = partial(shelf.listed, library, words, offset + limit)
         listings, total = await counter.read(find)
-        return Json(contract.of_listings(listings[offset:]) | {"total": total})
+        record = contract.of_listings(listings[offset:])
+        for each in record["articles"]:
+            each["source"] = _file_name(each["source"])
+        return Json(record | {"total": total})
 
     @made.get(PATH + "/{id:path}/passages", response_model=models.PassagesResult, responses=one)
-    async def passages(id: Id) -> Json:  # noqa: A002
+    async def passages(id: Id, request: Request) -> Json:  # noqa: A002
         """An article's passages in reading order."""
+        if not request.scope["raw_path"].endswith(b"/passages"):  # but %2Fpassages: in the id
+            return await shown(f"{id}/passages")
         return Json(await counter.read(_known(id, lambda: _passages(library, id))))
 
     @made.get(PATH + "/{id:path}", response_model=models.ArticleResult, responses=one)
@@ -123,16 +134,26 @@ def _refuse_unless_may_write(request: Request, library: Library) -> None:
 
 def _known(key: str, work: Callable[[], Record]) -> Callable[[], Record]:
     """The work, whose InputError means that there is no article of this id."""
+    message = "There is no article of this id. See the ids with: GET /api/articles"
+    unknown = Failure(404, message, param="id", code="article_not_found")
+    try:
+        models.usable(key)
+    except ValueError:
+        raise unknown from None
 
     def look() -> Record:
         try:
-            models.usable(key)
             return work()
-        except (InputError, ValueError) as error:
-            message = "There is no article of this id. See the ids with: GET /api/articles"
-            raise Failure(404, message, param="id", code="article_not_found") from error
+        except InputError as error:
+            raise unknown from error
 
     return look
+
+
+def _file_name(source: str) -> str:
+    """The last part of where an article came from: no path of this machine."""
+    path = urlsplit(source).path if "://" in source else source
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _passages(library: Library, key: str) -> Record:
@@ -168,11 +189,11 @@ def _add(library: Library, body: bytes, files: Sequence[UploadFile]) -> Record:
     articles, failed = _read(body) if body else ([], [])
     if not (articles or failed or files):
         raise Failure(422, 'There is no article in it. Send {"text": "…"}, or files.')
-    names = _keep(library, files)
-    record = contract.of_report(library.add([*names, *articles]))
+    with _kept(library, files) as (names, refused):
+        record = contract.of_report(library.add([*names, *articles]))
     for failure in record["failed"]:
-        failure["source"] = _named(failure["source"], names)
-    record["failed"] += failed
+        failure |= {field: _named(failure[field], names) for field in ("source", "reason")}
+    record["failed"] += [*refused, *failed]
     if record["failed"] and not record["articles"]:
         reasons = "; ".join(f"{each['source']}: {each['reason']}" for each in record["failed"][:5])
         raise Failure(422, f"Nothing was added. {reasons}.", failed=record["failed"])
@@ -186,7 +207,8 @@ def _read(body: bytes) -> tuple[list[Article], list[Record]]:
     except (ValueError, RecursionError) as error:  # also what is no UTF-8, or too long a number
         raise Failure(400, "The articles are no JSON.", code="json_invalid") from error
     if not models.is_usable(rows):
-        raise Failure(422, "A text holds a NUL character or half a surrogate pair.")
+        what = "A text holds a NUL character or half a surrogate pair, or a number is infinite."
+        raise Failure(422, what)
     articles, failed = [], []
     for place, row in enumerate(rows if isinstance(rows, list) else [rows]):
         try:
@@ -205,27 +227,46 @@ def _article(row: object) -> Article:
         raise UnreadableError("a value in it cannot be used") from error
 
 
-def _keep(library: Library, files: Sequence[UploadFile]) -> dict[File, str]:
-    """Where the files are kept in the library's folder, and the names they were sent with."""
+@contextmanager
+def _kept(
+    library: Library, files: Sequence[UploadFile]
+) -> Iterator[tuple[dict[File, str], list[Record]]]:
+    """Where the files are kept in the library's folder with the names they were sent with, and why
+    others are not; in the end those go again that no article came from."""
     kept: dict[File, str] = {}
-    for sent in files:
-        name = (sent.filename or "file").replace("\\", "/").rpartition("/")[2]
-        plain = re.sub(r"[^\w.() -]", "_", name)[-NAME:].lstrip(".") or "file"
-        try:
-            with TemporaryDirectory(prefix="qa-sent-") as folder:
-                aside = File(folder) / plain
-                with aside.open("wb") as opened:
-                    shutil.copyfileobj(sent.file, opened)
-                kept[shelf.keep(library, aside)] = name
-        except OSError as error:
-            reason = error.strerror or "the disk refuses it"
-            raise Failure(503, f"The files cannot be kept: {reason}. Make room there.") from error
-    return kept
+    refused: list[Record] = []
+    try:
+        for sent in files:
+            name = _file_name(sent.filename or "file")
+            if File(name).suffix.lower() in shelf.KINDS:
+                kept[_keep(library, sent, name)] = name
+            else:
+                reason = f"this kind of file cannot be read; send one of {' '.join(shelf.KINDS)}"
+                refused.append({"source": name, "reason": reason})
+        yield kept, refused
+    finally:
+        for file in kept:
+            with suppress(QaError, OSError):
+                if not library.articles_from(str(file)):
+                    file.unlink(missing_ok=True)
+                    file.parent.rmdir()  # where nothing else is in it
 
 
-def _named(source: str, names: Mapping[File, str]) -> str:
-    """What a failure is about, in the words of who sent it: no path of this machine."""
+def _keep(library: Library, sent: UploadFile, name: str) -> File:
+    plain = re.sub(r"[^\w.() -]", "_", name)[-NAME:].lstrip(".") or "file"
+    try:
+        with TemporaryDirectory(prefix="qa-sent-") as folder:
+            aside = File(folder) / plain
+            with aside.open("wb") as opened:
+                shutil.copyfileobj(sent.file, opened)
+            return shelf.keep(library, aside)
+    except OSError as error:
+        reason = error.strerror or "the disk refuses it"
+        raise Failure(503, f"The files cannot be kept: {reason}. Make room there.") from error
+
+
+def _named(told: str, names: Mapping[File, str]) -> str:
+    """What is said of a failure, in the words of who sent it: no path of this machine."""
     for file, name in names.items():
-        if source.startswith(str(file)):
-            return name + source.removeprefix(str(file))
-    return source
+        told = told.replace(str(file), name)
+    return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from qa.errors import InputError, LockedError, QaError
+from qa.errors import InputError, LockedError, ModelError, QaError
+from qa.web import logs
 from qa.web.conversation import explain
 from qa.web.languages import words
 from qa.web.line import FullError
@@ -30,6 +32,9 @@ _MESSAGES = {
     404: "There is nothing at this address. See /api/openapi.json for what there is.",
     405: "This address does not take this method. See /api/openapi.json for what it takes.",
 }
+
+
+logger = logging.getLogger("qa.web")
 
 
 class Json(Response):
@@ -92,17 +97,27 @@ def failure_of(error: Exception) -> Failure:
             message = "Too many questions are waiting. Try again in a moment."
             failure = Failure(503, message, code="line_full", headers=again)
         case LockedError():
-            failure = Failure(409, str(error), code="library_locked", headers=again)
+            message = "Another process is writing to the library. Try again in a moment."
+            failure = Failure(409, message, code="library_locked", headers=again)
+            logger.warning("refused: %s", error)
         case InputError():
             failure = Failure(422, str(error))
         case QaError():
-            failure = Failure(503, str(error), code="library_not_usable")
+            failure = Failure(503, _logged(error), code="library_not_usable")
         case HTTPException():
             message = _MESSAGES.get(error.status_code, str(error.detail))
             failure = Failure(error.status_code, message, headers=error.headers)
         case _:
             failure = Failure(500, explain(error, words("en")))
     return failure
+
+
+def _logged(error: QaError) -> str:
+    """What a client may know: the message tells of paths and servers, and goes to the log."""
+    key = logs.request_id()
+    logger.error("error %s: %s", key, error)
+    what = "A model" if isinstance(error, ModelError) else "The library"
+    return f"{what} cannot be used now. The server's log tells more: {key}"
 
 
 def install(app: FastAPI) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -33,15 +34,18 @@ def usable(text: str) -> str:
 
 
 def is_usable(value: object) -> bool:
-    """Whether all texts of a JSON value are :func:`usable`."""
-    return not any(_UNUSABLE.search(text) for text in _texts(value))
+    """Whether all texts of a JSON value are :func:`usable`, and its numbers are finite."""
+    return not any(
+        _UNUSABLE.search(each) if isinstance(each, str) else not isfinite(each)
+        for each in _leaves(value)
+    )
 
 
-def _texts(value: object) -> Iterator[str]:
+def _leaves(value: object) -> Iterator[str | float]:
     left = [value]
     while left:
         each = left.pop()
-        if isinstance(each, str):
+        if isinstance(each, (str, float)):
             yield each
         elif isinstance(each, dict):
             left += [*each, *each.values()]
@@ -103,7 +107,7 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Scope(_Request):
+class Filtered(_Request):
     """Which articles may be used."""
 
     publishers: Names = Field(default=[], description="Only articles of these.")
@@ -115,7 +119,7 @@ class Scope(_Request):
         return filters_of(self.publishers, self.after, self.before, self.articles)
 
 
-class SearchRequest(Scope):
+class SearchRequest(Filtered):
     q: Question = Field(description="What to search for.", examples=["tram Lindenhoe"])
     k: Count = Field(default=10, description="How many passages at most.")
 
@@ -127,7 +131,7 @@ class Exchange(_Request):
     answer: Annotated[Text, Field(max_length=ANSWER_CHARACTERS)] = ""
 
 
-class AskRequest(Scope):
+class AskRequest(Filtered):
     question: Question = Field(examples=["How many homes did the inquiry count as flooded?"])
     history: list[Exchange] = Field(
         default=[], max_length=MOST_TURNS, description="Earlier exchanges, oldest first."
@@ -143,11 +147,11 @@ class AskRequest(Scope):
 # Results
 
 
-class _Result(BaseModel):
+class Result(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class _Source(_Result):
+class _Source(Result):
     article_id: str
     title: str
     url: str | None
@@ -166,7 +170,7 @@ class Hit(_Source):
     ranks: dict[str, int]
 
 
-class SearchResult(_Result):
+class SearchResult(Result):
     query: str
     hits: list[Hit]
 
@@ -177,7 +181,7 @@ class Citation(_Source):
     quote: str = Field(description="Exactly the article's text from start to end.")
 
 
-class Sentence(_Result):
+class Sentence(Result):
     text: str
     citations: list[int]
     support: Literal["supported", "partial", "unsupported"]
@@ -185,12 +189,12 @@ class Sentence(_Result):
     asides: list[str]
 
 
-class Side(_Result):
+class Side(Result):
     value: str
     citations: list[int]
 
 
-class AnswerResult(_Result):
+class AnswerResult(Result):
     """As of ``qa ask --json``."""
 
     question: str
@@ -208,7 +212,7 @@ class AnswerResult(_Result):
     timings_ms: dict[str, float]
 
 
-class ArticleResult(_Result):
+class ArticleResult(Result):
     """As of ``qa show --json``."""
 
     id: str
@@ -223,7 +227,7 @@ class ArticleResult(_Result):
     text: str
 
 
-class Listed(_Result):
+class Listed(Result):
     id: str
     title: str
     url: str | None
@@ -234,14 +238,14 @@ class Listed(_Result):
     source: str
 
 
-class ListResult(_Result):
+class ListResult(Result):
     """As of ``qa list --json``, and how many there are in all."""
 
     articles: list[Listed]
     total: int
 
 
-class PassageResult(_Result):
+class PassageResult(Result):
     id: str
     start: int
     end: int
@@ -249,23 +253,23 @@ class PassageResult(_Result):
     heading: str
 
 
-class PassagesResult(_Result):
+class PassagesResult(Result):
     article_id: str
     passages: list[PassageResult]
 
 
-class Change(_Result):
+class Change(Result):
     id: str
     title: str
     status: Literal["added", "updated", "unchanged", "removed"]
 
 
-class Failed(_Result):
+class Failed(Result):
     source: str
     reason: str
 
 
-class AddResult(_Result):
+class AddResult(Result):
     """As of ``qa add --json``."""
 
     added: int
@@ -276,21 +280,21 @@ class AddResult(_Result):
     articles: list[Change]
 
 
-class RemoveResult(_Result):
+class RemoveResult(Result):
     """As of ``qa remove --json``."""
 
     removed: int
     articles: list[Change]
 
 
-class Problem(_Result):
+class Problem(Result):
     message: str = Field(description="One line: what happened, why, what to do.")
     type: str
     param: str | None
     code: str | None
 
 
-class ErrorResult(_Result):
+class ErrorResult(Result):
     error: Problem
 
 

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
 from qa import tracing
@@ -64,13 +64,14 @@ def build(library: Library, framed_by: str = "") -> FastAPI:
             warming.join(WARMING)
 
     app = FastAPI(title=TITLE, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(SecurityHeaders, given=headers(framed_by))
-    app.add_middleware(SameSite)
+    app.add_middleware(SameSite, but=api.is_within)
     app.add_middleware(Uploads, allowed=partial(hosting.editable, settings))
     app.add_middleware(Faces)
     app.add_middleware(Requests, done=metrics.requested, user=_signed_in(app))
+    app.add_middleware(SecurityHeaders, given=headers(framed_by))  # the last is the outermost
     app.mount("/static-qa", StaticFiles(directory=STATIC))
-    app.router.routes.append(Route("/metrics", Door(metrics.app(), settings, lambda _: 0)))
+    counts = Router([Route("/metrics", metrics.app(), methods=["GET"])])
+    app.router.routes.append(Route("/metrics", Door(counts, settings, lambda _: 0)))
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -82,7 +83,7 @@ def build(library: Library, framed_by: str = "") -> FastAPI:
         status = "ready" if is_ready else "not ready"
         return JSONResponse({"status": status, "reason": reason}, 200 if is_ready else 503)
 
-    app.router.routes.append(api.Doors(api.build(chat, line)))
+    app.router.routes.append(api.Within(api.build(chat, line)))
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         page(Desk(chat, line)),

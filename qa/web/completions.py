@@ -5,6 +5,7 @@ An answer is sent when it is checked and final: what has been sent cannot be tak
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import time
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request
 from fastapi.sse import format_sse_event
@@ -28,14 +30,29 @@ from qa.web.api_errors import Failure, Json
 from qa.web.links import safe_link
 
 MODEL = "cited-qa"
+PATH = "/v1/chat/completions"
 SOURCES = "\n\nSources:\n"
 MOST_MESSAGES = 1000
 CHARACTERS_A_TOKEN = 4  # an estimate
 HISTORY = 20  # exchanges before a question that it may lean on
-_SPECIAL = re.compile(r"[\\\[\]<]")
+BREAK = "\u2060"  # a word joiner: it shows nothing, and what stands around it makes no markup
+_TO_BREAK = re.compile(
+    r"""(?<=[\[\]<@])                # links, images, footnotes, markers like ours; tags; mail
+    | (?<=&)(?=\#?\w{1,32};)        # entities
+    | (?<=/)(?=/) | (?<=www)(?=\.)  # addresses
+    | (?<=\w)(?=\.[^\W\d]{2}) | (?<=\w\.)(?=[^\W\d]{2})  # names of hosts
+    | ^(?=[#>+:-]) | ^\d{1,9}(?=[.)](?:\s|$))  # headings, quotes, items of lists
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+# Nothing but a backslash stops these, and it is not shown. An underscore within a word is one.
+_TO_ESCAPE = re.compile(r"[*`~$]|(?<![^\W_])_|_(?![^\W_])")
+_ESCAPED = re.compile(r"\\([*_`~$\\])")
+_IN_ADDRESSES = re.compile(r"[][<>*`$|\\]")
 # Options that would change what an answer is, and the one value that each may have.
 _ONLY = {"n": 1, "logprobs": False, "response_format": {"type": "text"}, "modalities": ["text"]}
 _NEVER = ("tools", "functions", "audio")
+_UNUSED = {"tools": "tool_choice", "functions": "function_call"}  # where it is “none”
 
 
 # What is asked
@@ -88,23 +105,28 @@ class CompletionRequest(_Model):
             raise Failure(404, message, param="model", code="model_not_found")
         options = self.model_extra or {}
         for name, value in _ONLY.items():
-            if options.get(name) not in (None, value):
-                raise _unsupported(name, f"can only be {value!r}")
+            given = options.get(name)
+            if isinstance(given, dict) and isinstance(value, dict):
+                given = {each: given.get(each) for each in value}  # further fields do no harm
+            if given not in (None, value):
+                raise _unsupported(name, f"can only be {json.dumps(value)}")
         for name in _NEVER:
-            if options.get(name):
+            if options.get(name) and options.get(_UNUSED.get(name, "")) != "none":
                 raise _unsupported(name, "is not supported: the articles are all there is")
 
     def asked(self) -> tuple[str, list[Turn]]:
         """The question, and the exchanges before it."""
         turns: list[Turn] = []
+        by_user = [each.words for each in self.messages if each.role == "user"]
+        if not (by_user and by_user[-1].strip()):
+            raise Failure(400, "The last message of the user has no text.", param="messages")
         for each in self.messages:
             words = each.words.strip()
             if each.role == "user" and words:
                 turns.append(Turn(words, ""))
             elif each.role == "assistant" and turns:
-                turns[-1] = Turn(turns[-1].question, words.partition(SOURCES)[0].strip())
-        if not turns:
-            raise Failure(400, "There is no message of the user with text.", param="messages")
+                said = _as_meant(words.partition(SOURCES)[0]).strip()
+                turns[-1] = Turn(turns[-1].question, said)
         *before, last = turns  # what the assistant is to have said of the question is left out
         if len(last.question) > QUESTION_CHARACTERS:
             message = (
@@ -124,32 +146,32 @@ def _unsupported(name: str, why: str) -> Failure:
 # What is answered
 
 
-class ModelResult(models._Result):
+class ModelResult(models.Result):
     id: str
     object: Literal["model"]
     created: int
     owned_by: str
 
 
-class ModelsResult(models._Result):
+class ModelsResult(models.Result):
     object: Literal["list"]
     data: list[ModelResult]
 
 
-class MessageResult(models._Result):
+class MessageResult(models.Result):
     role: Literal["assistant"]
     content: str = Field(description="The answer with its [n], then the list of its sources.")
     annotations: list[dict[str, Any]] = Field(description="A url_citation for each [n] with a url.")
     citations: list[models.Citation] = Field(description="All citations, with the words cited.")
 
 
-class Choice(models._Result):
+class Choice(models.Result):
     index: int
     message: MessageResult
     finish_reason: Literal["stop"]
 
 
-class Usage(models._Result):
+class Usage(models.Result):
     """Estimates."""
 
     prompt_tokens: int
@@ -157,7 +179,7 @@ class Usage(models._Result):
     total_tokens: int
 
 
-class CompletionResult(models._Result):
+class CompletionResult(models.Result):
     id: str
     object: Literal["chat.completion"]
     created: int
@@ -186,7 +208,7 @@ def routes(counter: Counter) -> APIRouter:
             raise Failure(404, message, param="model", code="model_not_found")
         return Json(ours)
 
-    @made.post("/v1/chat/completions", response_model=None, responses=described)
+    @made.post(PATH, response_model=None, responses=described)
     async def complete(asked: CompletionRequest, request: Request) -> Json | Events:
         """An answer to the last message, every sentence cited; with `stream`, in pieces."""
         asked.refuse_unsupported()
@@ -239,7 +261,8 @@ class Written:
 def write(answer: Answer) -> Written:
     """The sentences with their ``[n]``, what to know about them, and the sources.
 
-    Words of articles become no link, image or markup where a program shows the text as Markdown.
+    Words of articles become no link, image, marker or other markup where a program shows the text
+    as Markdown.
     """
     if answer.status == "abstained":
         return Written((ABSTENTION, *_remarks(answer)), (), answer)
@@ -290,11 +313,24 @@ def _markers(numbers: Sequence[int]) -> str:
 def _source(number: int, article: Article) -> str:
     about = (article.title.strip() or "Untitled", article.publisher, article.published)
     parts = [_plain(part) for part in about if part]
-    return f"- [{number}] {', '.join([*parts, *filter(None, [safe_link(article.url)])])}"
+    if link := safe_link(article.url):
+        parts.append(_IN_ADDRESSES.sub(lambda found: quote(found[0]), link))
+    return f"- [{number}] {', '.join(parts)}"
 
 
 def _plain(text: str) -> str:
-    return _SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
+    """The text in a line that shows as it is, whether a program takes it for Markdown or not quite.
+
+    Entities and escaped brackets would not do: Open WebUI shows the ones and takes the others for a
+    formula.
+    """
+    words = " ".join(text.split()).replace("\\", f"\\\\{BREAK}")
+    return _TO_BREAK.sub(rf"\g<0>{BREAK}", _TO_ESCAPE.sub(r"\\\g<0>", words))
+
+
+def _as_meant(written: str) -> str:
+    """The words again of which :func:`_plain` made this."""
+    return _ESCAPED.sub(r"\1", written.replace(BREAK, ""))
 
 
 def _annotation(start: int, end: int, article: Article) -> Record:

@@ -6,15 +6,13 @@ import hashlib
 import hmac
 import logging
 import secrets
-import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from ipaddress import IPv6Address, ip_address
-from urllib.parse import urlsplit
 
 from qa import tracing
+from qa.doors import from_here, is_public
 from qa.errors import LibraryError, ModelError, ModelMismatchError
 from qa.library import Library
 from qa.settings import Settings
@@ -22,32 +20,11 @@ from qa.settings import Settings
 TRIES = 10  # wrong passwords a minute for one name, after which that name is refused for the rest
 MINUTE = 60.0
 KEPT = 5.0  # seconds that an answer about readiness holds: who asks often costs nothing
-FORWARDED = {"forwarded", "x-forwarded-for", "x-real-ip", "via"}  # headers that proxies set
 
 logger = logging.getLogger("qa.web")
 
 
 # Reach
-
-
-def is_public(host: str) -> bool:
-    """Whether other machines may reach what listens there: all but loopback addresses and names.
-
-    A name that cannot be resolved counts as public.
-    """
-    if not host:
-        return True  # listens on every address
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return True
-    return not all(is_loopback(str(address[4][0])) for address in found)
-
-
-def is_loopback(address: str) -> bool:
-    parsed = ip_address(address)
-    inner = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return (inner or parsed).is_loopback
 
 
 def editable(settings: Settings, headers: Mapping[str, str] | None = None) -> bool:
@@ -62,27 +39,6 @@ def editable(settings: Settings, headers: Mapping[str, str] | None = None) -> bo
     if settings.sign_in:
         return True
     return not is_public(settings.host) and (headers is None or from_here(settings.host, headers))
-
-
-def from_here(host: str, headers: Mapping[str, str]) -> bool:
-    """Whether a request was addressed to this machine by one of its own names.
-
-    A foreign page can have its own name resolve to 127.0.0.1 (DNS rebinding), so that names are
-    not resolved here.
-    """
-    given = {name.lower(): value for name, value in headers.items()}
-    if FORWARDED & given.keys():
-        return False
-    try:
-        named = urlsplit(f"//{given.get('host', '')}").hostname or ""
-    except ValueError:
-        return False
-    if named in (host.lower(), "localhost"):
-        return True
-    try:
-        return is_loopback(named)
-    except ValueError:
-        return False
 
 
 def warnings(settings: Settings) -> list[str]:

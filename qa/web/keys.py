@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import hmac
-import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 
 from fastapi import HTTPException
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qa.errors import SettingsError
+from qa import doors
+from qa.doors import Keys, Rate
 from qa.settings import Settings
 from qa.web import hosting
 from qa.web.api_errors import Failure, failure_of
 
-SHORTEST = 16  # characters of a key
 CALLER = "qa.caller"  # where a request's scope tells who it is from
+GUESSES = 20  # times the rate: wrong keys that are answered in a minute, of all senders together
 FOREIGN = ("cross-site", "same-site")
 
 
@@ -44,49 +37,6 @@ class Caller:
         return self.has_key or (not settings.sign_in and hosting.editable(settings, headers))
 
 
-class Keys:
-    """The keys that are known. Raises SettingsError where one is too short to be a secret."""
-
-    def __init__(self, keys: tuple[SecretStr, ...]) -> None:
-        if any(len(key.get_secret_value().strip()) < SHORTEST for key in keys):
-            raise SettingsError(
-                f"A key in QA_API_KEYS has fewer than {SHORTEST} characters, so that it could be "
-                "guessed. Make one with: openssl rand -hex 32"
-            )
-        self._known = [_digest(key.get_secret_value().strip()) for key in keys]
-
-    def __bool__(self) -> bool:
-        return bool(self._known)
-
-    def named(self, given: str) -> str:
-        """A name for a key that is known, else nothing. Takes as long for either."""
-        digest, name = _digest(given), ""
-        for number, known in enumerate(self._known, 1):
-            if hmac.compare_digest(digest, known):
-                name = f"key {number}"
-        return name
-
-
-class Rate:
-    """At most so many requests a minute of each caller, in any sixty seconds."""
-
-    def __init__(self, most: int) -> None:
-        self._limit = RateLimitItemPerMinute(most)
-        self._window = MovingWindowRateLimiter(MemoryStorage())
-
-    def take(self, name: str) -> tuple[bool, dict[str, str]]:
-        """Whether one more may come, and the headers that tell how many may still."""
-        is_free = self._window.hit(self._limit, name)
-        stats = self._window.get_window_stats(self._limit, name)
-        reset = max(1, math.ceil(stats.reset_time - time.time()))
-        headers = {
-            "RateLimit-Limit": str(self._limit.amount),
-            "RateLimit-Remaining": str(stats.remaining),
-            "RateLimit-Reset": str(reset),
-        }
-        return is_free, headers if is_free else headers | {"Retry-After": str(reset)}
-
-
 class Door:
     """Middleware before the API; ``most_bytes`` tells how large the body at a path may be."""
 
@@ -94,8 +44,9 @@ class Door:
         self._app = app
         self._keys = Keys(settings.api_keys)
         self._host = settings.host
-        self._is_local = not hosting.is_public(settings.host)
+        self._is_local = not doors.is_public(settings.host)
         self._rate = Rate(settings.api_rate)
+        self._guesses = Rate(settings.api_rate * GUESSES)
         self._most_bytes = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,20 +78,12 @@ class Door:
         try:
             caller = self._caller(headers, peer)
         except Failure:
-            self._count(f"refused {peer}", {})  # who guesses is slowed down
+            # Who guesses is slowed down, also under addresses that are made up.
+            _count(self._rate, f"refused {doors.network(peer)}", {})
+            _count(self._guesses, "all", {})
             raise
-        self._count(caller.name, told)
+        _count(self._rate, caller.name, told)
         return caller
-
-    def _count(self, name: str, told: dict[str, str]) -> None:
-        is_free, headers = self._rate.take(name)
-        told.update(headers)
-        if not is_free:
-            message = (
-                f"More than {headers['RateLimit-Limit']} requests in a minute. Try again in "
-                f"{headers['Retry-After']} seconds."
-            )
-            raise Failure(429, message, code="rate_limit_exceeded", headers=headers)
 
     def _caller(self, headers: Headers, peer: str) -> Caller:
         if self._keys:
@@ -154,8 +97,8 @@ class Door:
                     headers={"WWW-Authenticate": "Bearer"},
                 )
             return Caller(name, has_key=True)
-        is_here = self._is_local and _is_loopback(peer) and hosting.from_here(self._host, headers)
-        if not is_here or headers.get("sec-fetch-site") in FOREIGN:
+        is_here = self._is_local and _is_loopback(peer) and doors.from_here(self._host, headers)
+        if not is_here or _is_foreign(headers):
             raise Failure(
                 403,
                 "Without keys the API answers only programs on its own machine. Set QA_API_KEYS on "
@@ -182,15 +125,35 @@ class Door:
         return limited
 
 
+def _count(rate: Rate, name: str, told: dict[str, str]) -> None:
+    """Counts a request, and tells how many are left. Raises Failure where there are none."""
+    is_free, headers = rate.take(name)
+    told.update(headers)
+    if not is_free:
+        message = (
+            f"More than {headers['RateLimit-Limit']} requests in a minute. Try again in "
+            f"{headers['Retry-After']} seconds."
+        )
+        raise Failure(429, message, code="rate_limit_exceeded", headers=headers)
+
+
 def _given(headers: Headers) -> str:
     """The key that a request carries; nothing where there is none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "").strip()
 
 
+def _is_foreign(headers: Headers) -> bool:
+    """Whether a page of another site sends this; older browsers tell only where it is from."""
+    if headers.get("sec-fetch-site") in FOREIGN:
+        return True
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers.get("host")
+
+
 def _is_loopback(peer: str) -> bool:
     try:
-        return hosting.is_loopback(peer)
+        return doors.is_loopback(peer)
     except ValueError:  # a name, or nothing: no address
         return False
 
@@ -198,7 +161,3 @@ def _is_loopback(peer: str) -> bool:
 def _too_large(most: int) -> HTTPException:
     """Of the one kind that FastAPI lets through where it reads a body."""
     return HTTPException(413, f"The body has more than {most:,} bytes. Send less at once.")
-
-
-def _digest(key: str) -> bytes:
-    return sha256(key.encode("utf-8", "surrogatepass")).digest()

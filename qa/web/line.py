@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -64,19 +64,21 @@ class Line:
         """What ``work`` yields, once it has a place; until then ``waiting`` of its position.
 
         Positions count from 1. Raises FullError at once where the line is full, and LeftError where
-        it is not ``wanted`` any more while it waits. Whoever leaves, leaves the line or the place
-        to the next; the work is then closed.
+        it is not ``wanted`` any more while it waits. Whoever leaves, leaves the line at once to
+        the next, and the place once the work has come to the end of its step and is closed.
         """
         # Closed by hand: left to itself, a generator within another is closed at any time later.
         async with aclosing(self._enter(wanted)) as positions:
             async for position in positions:
                 yield waiting(position)
         try:
-            async with aclosing(self._updates(work())) as updates:
-                async for update in updates:
-                    yield update
-        finally:
+            source = work()
+        except BaseException:
             self._leave()
+            raise
+        async with aclosing(self._updates(source)) as updates:
+            async for update in updates:
+                yield update
 
     async def _enter(self, wanted: Callable[[], bool]) -> AsyncGenerator[int]:
         if self._free and not self._waiting:
@@ -123,11 +125,29 @@ class Line:
                     return
                 yield update
         finally:
-            if step and not step.done():  # a generator that runs cannot be closed: after this step
-                leaving = copy_context()
-                step.add_done_callback(lambda _: self._threads.submit(leaving.run, _close, source))
+            # A place is left when its thread is free: a step that runs cannot be broken off, and
+            # during one no generator can be closed.
+            leaving = copy_context()
+            if step and not step.done():
+                step.add_done_callback(lambda _: _then(self._closed(source, leaving), self._leave))
             else:
-                await loop.run_in_executor(self._threads, copy_context().run, _close, source)
+                closed = self._closed(source, leaving)
+                try:
+                    await asyncio.shield(closed)
+                finally:
+                    _then(closed, self._leave)
+
+    def _closed(self, source: Iterator[T], context: Context) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._threads, context.run, _close, source)
+
+
+def _then(future: asyncio.Future[None], do: Callable[[], None]) -> None:
+    """Does it when the future is done; now, if it is."""
+    if future.done():
+        do()
+    else:
+        future.add_done_callback(lambda _: do())
 
 
 def _next(source: Iterator[Any], end: object) -> Any:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import platform
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
 from prometheus_client import (
@@ -19,10 +20,13 @@ from prometheus_client import (
     Info,
     PlatformCollector,
     ProcessCollector,
-    make_asgi_app,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import qa
@@ -33,6 +37,8 @@ from qa.web.logs import Done
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 CHAT = "chat"
+KEPT = 5.0  # seconds that the counts of the library hold: who asks often costs nothing
+LONGEST = 1.0  # seconds that somebody waits for them to be counted anew
 FACES = {"/api": "api", "/v1": "v1"}  # where the faces live that are not the page
 
 _face: ContextVar[str] = ContextVar("qa-face", default=CHAT)
@@ -57,7 +63,9 @@ class Faces:
 class Metrics:
     """The counts of one app, in a registry of its own."""
 
-    def __init__(self, library: Library, line: Line) -> None:
+    def __init__(
+        self, library: Library, line: Line, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.registry = registry = CollectorRegistry()
         self._requests = Counter(
             "qa_http_requests", "Requests.", ("method", "route", "status"), registry=registry
@@ -82,7 +90,7 @@ class Metrics:
         self._stages = self._histogram("qa_stage_duration_seconds", "In one stage.", "stage")
         built = Info("qa_build", "What runs here.", registry=registry)
         built.info({"version": qa.__version__, "python": platform.python_version()})
-        registry.register(_State(library, line))
+        registry.register(_State(Counts(library, clock), line))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
 
@@ -128,41 +136,78 @@ class Metrics:
             if stage in answer.timings_ms:
                 self._stages.labels(stage).observe(answer.timings_ms[stage] / 1000)
 
-    def app(self) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    def app(self) -> ASGIApp:
         """What answers with the counts."""
-        made: Callable[[Scope, Receive, Send], Awaitable[None]] = make_asgi_app(self.registry)
-        return made
+        return _Page(self.registry)
+
+
+class _Page:
+    """The counts as a response; a thread collects them, for a store may let it wait."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        encode, kind = choose_encoder(Headers(scope=scope).get("accept", ""))
+        text = await run_in_threadpool(encode, self._registry)
+        await Response(text, headers={"content-type": kind})(scope, receive, send)
+
+
+class Counts:
+    """Generation, articles and passages of a library, looked up at most once in five seconds.
+
+    One thread at a time looks; where it takes longer than a second, as when the library's server
+    hangs, the counts before are told. None where they cannot be looked up, or are not yet.
+    """
+
+    def __init__(self, library: Library, clock: Callable[[], float] = time.monotonic) -> None:
+        self._library = library
+        self._clock = clock
+        self._starting = threading.Lock()
+        self._looking: threading.Thread | None = None
+        self._looked = float("-inf")
+        self._known: tuple[int, int, int] | None = None
+
+    def __call__(self) -> tuple[int, int, int] | None:
+        with self._starting:
+            if self._clock() - self._looked >= KEPT and not self._looking:
+                self._looking = threading.Thread(target=self._look, name="qa-counts", daemon=True)
+                self._looking.start()
+            looking = self._looking
+        if looking:
+            looking.join(LONGEST)
+        return self._known
+
+    def _look(self) -> None:
+        try:
+            self._known = self._counted() if self._library.exists else None
+        except Exception:  # it is being rebuilt, is broken, or its server is away: /readyz tells
+            self._known = None
+        finally:
+            self._looked, self._looking = self._clock(), None
+
+    def _counted(self) -> tuple[int, int, int]:
+        generation, before = self._library.generation, self._known
+        if before and before[0] == generation:  # counting passages takes a while in a large library
+            return before
+        return generation, *self._library.size()
 
 
 class _State(Collector):
     """What is looked up when somebody asks; what cannot be, is left out."""
 
-    def __init__(self, library: Library, line: Line) -> None:
-        self._library = library
+    def __init__(self, counts: Counts, line: Line) -> None:
+        self._counts = counts
         self._line = line
-        self._known = (-1, 0, 0)
 
-    def collect(self) -> Iterable[Metric]:
+    def collect(self) -> Iterator[Metric]:
         for name, what, value in (
             ("qa_questions_waiting", "Questions that wait in line.", self._line.waiting),
             ("qa_questions_running", "Questions that are being answered.", self._line.running),
             ("qa_places", "Questions that can be answered at once.", self._line.places),
         ):
             yield GaugeMetricFamily(name, what, value=value)
-        yield from self._of_library()
-
-    def _of_library(self) -> Iterator[Metric]:
-        try:
-            if not self._library.exists:
-                return
-            generation = self._library.generation
-            if self._known[0] != generation:  # counting passages takes a while in a large library
-                self._known = generation, *self._library.size()
-            _, articles, passages = self._known
-        except Exception:  # it is being rebuilt, is broken, or its server is away: /readyz tells
-            return
-        yield GaugeMetricFamily("qa_articles", "Articles in the library.", value=articles)
-        yield GaugeMetricFamily("qa_passages", "Passages in the library.", value=passages)
-        yield GaugeMetricFamily(
-            "qa_library_generation", "Grows with every change of the articles.", value=generation
-        )
+        names = ("qa_library_generation", "qa_articles", "qa_passages")
+        about = ("Grows with every change of the articles.", "Articles.", "Passages.")
+        for name, what, value in zip(names, about, self._counts() or (), strict=False):
+            yield GaugeMetricFamily(name, what, value=value)

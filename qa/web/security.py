@@ -57,14 +57,19 @@ class SecurityHeaders:
 
 class SameSite:
     """Middleware that takes nothing that another site's page sends: it cannot ask or add for a
-    reader who is signed in, or for who sits before a chat that only this machine can reach."""
+    reader who is signed in, or for who sits before a chat that only this machine can reach.
 
-    def __init__(self, app: ASGIApp) -> None:
+    ``but`` are the paths that see to this themselves.
+    """
+
+    def __init__(self, app: ASGIApp, but: Callable[[str], bool]) -> None:
         self._app = app
+        self._but = but
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sends = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
-        if sends and Headers(scope=scope).get("sec-fetch-site") in ("cross-site", "same-site"):
+        minded = sends and not self._but(scope["path"])
+        if minded and Headers(scope=scope).get("sec-fetch-site") in ("cross-site", "same-site"):
             refusal = PlainTextResponse("This was sent by the page of another site.", 403)
             await refusal(scope, receive, send)
             return

@@ -155,8 +155,17 @@ def _work(connection: Connection, recipe: bytes) -> None:
         try:
             answer = True, function(given, own.embedder())
         except Exception as error:
-            answer = False, error
+            answer = False, _portable(error)
         connection.send(answer)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error, or its words where it cannot travel."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return WorkerError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _receive(connection: Connection, tasks: SimpleQueue[Task]) -> None:
@@ -197,7 +206,17 @@ def _interrupts_held() -> Iterator[None]:
         return
     resource_tracker.ensure_running()  # it would let them through when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    # Another thread may be told of it, and Python then interrupts this one all the same.
+    at_once = threading.current_thread() is threading.main_thread()
+    held: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    if at_once:
+        signal.signal(signal.SIGINT, lambda number, _: held.append(number))
     try:
         yield
     finally:
+        if at_once:
+            signal.signal(signal.SIGINT, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if held:
+        signal.raise_signal(signal.SIGINT)

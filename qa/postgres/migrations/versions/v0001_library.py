@@ -1,4 +1,8 @@
-"""The tables of a library."""
+"""The tables of a library.
+
+What may be long is indexed by its first 500 characters, since a row of an index has 2,704 bytes at
+most; ids of articles are refused before they are as long.
+"""
 
 from alembic import op
 
@@ -16,8 +20,8 @@ CREATE TABLE qa_articles (
     content_hash TEXT COLLATE "C" NOT NULL, day INTEGER, source TEXT COLLATE "C" NOT NULL,
     root TEXT COLLATE "C" NOT NULL, characters INTEGER NOT NULL);
 CREATE INDEX qa_articles_newest ON qa_articles (day DESC NULLS LAST, id);
-CREATE INDEX qa_articles_by_root ON qa_articles (root);
-CREATE INDEX qa_articles_by_publisher ON qa_articles (publisher);
+CREATE INDEX qa_articles_by_root ON qa_articles (left(root, 500));
+CREATE INDEX qa_articles_by_publisher ON qa_articles (left(publisher, 500));
 
 CREATE TABLE qa_passages (
     id TEXT COLLATE "C" PRIMARY KEY,
@@ -35,7 +39,6 @@ CREATE INDEX qa_passages_by_words ON qa_passages USING gin (words);
 CREATE TABLE qa_terms (
     term TEXT COLLATE "C" PRIMARY KEY, title INTEGER NOT NULL, heading INTEGER NOT NULL,
     text INTEGER NOT NULL) WITH (fillfactor = 70);
-CREATE INDEX qa_terms_unused ON qa_terms (term) WHERE greatest(title, heading, text) = 0;
 
 CREATE TABLE qa_embeddings (hash BYTEA PRIMARY KEY, vector BYTEA NOT NULL);
 ALTER TABLE qa_embeddings ALTER COLUMN vector SET STORAGE EXTERNAL;
@@ -44,7 +47,8 @@ CREATE TABLE qa_journal (passage_id TEXT COLLATE "C" PRIMARY KEY);
 
 CREATE TABLE qa_files (
     path TEXT COLLATE "C" NOT NULL, article_id TEXT COLLATE "C" NOT NULL, digest BYTEA NOT NULL,
-    content_hash TEXT COLLATE "C" NOT NULL, PRIMARY KEY (path, article_id));
+    content_hash TEXT COLLATE "C" NOT NULL);
+CREATE INDEX qa_files_by_path ON qa_files (left(path, 500));
 
 CREATE TABLE qa_suggestions (
     article_id TEXT COLLATE "C" NOT NULL REFERENCES qa_articles (id) ON DELETE CASCADE,
