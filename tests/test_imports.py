@@ -9,7 +9,10 @@ import pytest
 
 import qa
 
-HEAVY = {"torch", "chromadb", "llama_index", "gradio", "sentence_transformers", "transformers"}
+HEAVY = set(
+    "torch chromadb llama_index gradio sentence_transformers transformers sqlalchemy psycopg "
+    "alembic ray mcp langchain_core opentelemetry prometheus_client structlog".split()
+)
 
 
 @pytest.mark.parametrize(
