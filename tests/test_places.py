@@ -136,7 +136,7 @@ def test_questions_are_answered_while_the_indexes_are_built_anew(
         assert bad_checks(library) == []
 
 
-@pytest.mark.parametrize("where", ["folder", "folder, Chroma"])
+@pytest.mark.parametrize("where", ["folder", "folder, Chroma", "PostgreSQL, Chroma"])
 def test_checking_disturbs_nobody_who_adds(settings: dict[str, Settings], where: str) -> None:
     with Library(settings[where], embedder=WordEmbedder()) as library:
         library.add(MANY[:2])

@@ -95,7 +95,7 @@ class PostgresCatalog(Catalog):
         database.upgrade()
 
     def close(self) -> None:
-        self.database.close()
+        """The connections are the database's, which others use, and who opened it closes it."""
 
     def noted(self, key: str) -> str | None:
         rows = self._rows(select(manifest.c.value).where(manifest.c.key == key))
