@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import math
+import os
 import socket
 import time
 from collections import OrderedDict, deque
@@ -20,6 +21,29 @@ SHORTEST = 16  # characters of a key
 MINUTE = 60.0
 MOST_NAMES = 10_000  # callers that are counted at once; whoever was away longest is forgotten
 FORWARDED = {"forwarded", "x-forwarded-for", "x-real-ip", "via"}  # headers that proxies set
+
+
+# Listening
+
+
+def listen(host: str, port: int, who: str) -> socket.socket:
+    """A socket for a server that is called ``who``. Raises SettingsError where there is none."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        number = error.errno or 0  # negative where a name is not found
+        reason = os.strerror(number) if number > 0 else error.strerror
+        raise SettingsError(
+            f"{who} cannot listen on {host} port {port}: {reason}. "
+            "Stop what uses it, or choose another with --port (or QA_PORT), --host (or QA_HOST)."
+        ) from error
+
+
+def address(listening: socket.socket) -> str:
+    """Where who listens there is reached."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 # From where

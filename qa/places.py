@@ -213,8 +213,7 @@ class VectorsInFolder:
         return FOLDER
 
     def open(self, catalog: Catalog) -> VectorIndex:
-        if catalog.noted(VECTORS) not in (None, FOLDER):
-            raise _elsewhere("are not in its folder: the last writer had other settings")
+        self._must_be_here(catalog)
         _mend(self._path)
         return EmbeddedIndex(self._path)
 
@@ -232,18 +231,24 @@ class VectorsInFolder:
         shutil.rmtree(_aside(self._path), ignore_errors=True)
 
     def claim(self, catalog: Catalog) -> None:
-        if catalog.noted(VECTORS) not in (None, FOLDER):
-            raise _elsewhere("are not in its folder: the last writer had other settings")
+        self._must_be_here(catalog)
         _adopt(self._path)
 
     def probe(self, catalog: Catalog) -> str:
-        if catalog.noted(VECTORS) not in (None, FOLDER):
-            return "they are not in the folder: the last writer had other settings"
+        try:
+            self._must_be_here(catalog)
+        except LibraryError as error:
+            return str(error)
         _mend(self._path)
         return probe(self._path)
 
     def close(self) -> None:
         """Each index has its own files, and closes them."""
+
+    @staticmethod
+    def _must_be_here(catalog: Catalog) -> None:
+        if catalog.noted(VECTORS) not in (None, FOLDER):
+            raise _elsewhere("are not in its folder: the last writer had other settings")
 
 
 def _aside(path: Path) -> Path:

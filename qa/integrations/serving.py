@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
@@ -51,7 +50,7 @@ def serve_mcp(library: Library, *, http: bool = False, writing: bool = False) ->
             "Set QA_API_KEYS, or listen on 127.0.0.1."
         )
     app = http_app(build_mcp_server(library, writing=writing, keys=settings.api_keys), settings)
-    with closing(_listen(host, port)) as listening:
+    with closing(doors.listen(host, port, "The MCP server")) as listening:
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -59,7 +58,7 @@ def serve_mcp(library: Library, *, http: bool = False, writing: bool = False) ->
             access_log=False,
             timeout_graceful_shutdown=GRACE,
         )
-        _say(f"The MCP server answers at {_address(listening)}/mcp (stop it with Ctrl+C)")
+        _say(f"The MCP server answers at {doors.address(listening)}/mcp (stop it with Ctrl+C)")
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
 
@@ -112,24 +111,6 @@ def _over_pipes(server: MCPServer[Any]) -> None:
             "An MCP client must start this and speak to it (docs/integrations.md). For HTTP: --http"
         )
     server.run("stdio")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        number = error.errno or 0  # negative where a name is not found
-        reason = os.strerror(number) if number > 0 else error.strerror
-        raise SettingsError(
-            f"The MCP server cannot listen on {host} port {port}: {reason}. "
-            "Stop what uses it, or choose another with --port (or QA_PORT), --host (or QA_HOST)."
-        ) from error
-
-
-def _address(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _say(line: str) -> None:

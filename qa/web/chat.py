@@ -19,8 +19,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
-from qa import tracing
-from qa.errors import LibraryError, SettingsError
+from qa import doors, tracing
+from qa.errors import LibraryError
 from qa.library import Library
 from qa.settings import Settings
 from qa.web import api, hosting, logs
@@ -130,12 +130,12 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for each in sockets or ():
-            _say(f"The chat answers at {_address(each)} (stop it with Ctrl+C)")
+            _say(f"The chat answers at {doors.address(each)} (stop it with Ctrl+C)")
 
 
 def serve(settings: Settings) -> None:
     """Runs the chat until it is stopped. Raises QaError where it cannot start."""
-    listening = _listen(settings.host, settings.port)
+    listening = doors.listen(settings.host, settings.port, "The chat")
     with (
         closing(listening),
         logs.running(settings),
@@ -152,19 +152,6 @@ def serve(settings: Settings) -> None:
             _Server(config).run(sockets=[listening])
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        number = error.errno or 0  # negative where a name is not found
-        reason = os.strerror(number) if number > 0 else error.strerror
-        raise SettingsError(
-            f"The chat cannot listen on {host} port {port}: {reason}. "
-            "Stop what uses it, or choose another with --port (or QA_PORT), --host (or QA_HOST)."
-        ) from error
-
-
 def _prepare(library: Library) -> None:
     """Loads the model and opens the stores, so that the first question does not wait for them."""
     if not library.exists:
@@ -177,11 +164,6 @@ def _prepare(library: Library) -> None:
     _say("Loading the library and its model…")
     with tracing.untraced():
         library.search("Is everything ready?", 1)
-
-
-def _address(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _say(line: str) -> None:
